@@ -1,0 +1,1 @@
+"""What every process needs: supervised tasks, logging, atomic files. Imports nothing of the project."""

@@ -1,0 +1,1 @@
+"""The client's brain: asyncio, no Qt, no privileges. Keeps logged in, finds paths, makes tunnels."""

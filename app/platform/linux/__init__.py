@@ -1,0 +1,1 @@
+"""Linux: TUN, routes and addresses through netlink, peer credentials."""

@@ -1,0 +1,1 @@
+"""The mediation server: sockets in listener, rules in directory, SQL in store."""
