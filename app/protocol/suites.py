@@ -58,6 +58,10 @@ class MessageCipher(ABC):
     id_bytes: int
 
     @abstractmethod
+    def sealed_length(self, plaintext_length: int) -> int:
+        """Bytes that `seal` gives for a plaintext of this length."""
+
+    @abstractmethod
     def seal(self, message_id: int, plaintext: Buffer, header: Buffer) -> bytes:
         """Ciphertext and tag. `header` is authenticated where the suite can (suite 2)."""
 
@@ -74,6 +78,7 @@ class Suite(ABC):
     public_lengths: ClassVar[tuple[int, int]]
     """Bytes in Gi and in Gr."""
     keymat_length: ClassVar[int]
+    """Bytes of KEYMAT that one session's cipher takes."""
 
     @abstractmethod
     def start_exchange(self) -> KeyExchange:
@@ -96,17 +101,17 @@ class Suite(ABC):
     def signature_padding(self) -> padding.AsymmetricPadding:
         """RSA padding of AUTH signatures; the hash is SHA-256 in every suite."""
 
-    def keymat(self, secret: bytes, nonce_initiator: bytes, nonce_responder: bytes) -> bytes:
-        """`keymat_length` bytes of key material from K, Ni and Nr."""
+    def keymat(self, secret: bytes, nonce_initiator: bytes, nonce_responder: bytes, length: int) -> bytes:
+        """The first `length` bytes of KEYMAT from K, Ni and Nr."""
         nonces = nonce_initiator + nonce_responder
         block = self.prf(secret, nonces + b"\x01")
         material = block
         counter = 2
-        while len(material) < self.keymat_length:
+        while len(material) < length:
             block = self.prf(secret, block + nonces + bytes([counter]))
             material += block
             counter += 1
-        return material[: self.keymat_length]
+        return material[:length]
 
 
 def _modp_private() -> int:
@@ -160,6 +165,9 @@ class CbcCipher(MessageCipher):
         mac = hmac.new(self._mac_key, message_id.to_bytes(4, "big"), "sha1")
         mac.update(ciphertext)
         return mac.digest()[: self.mac_length]
+
+    def sealed_length(self, plaintext_length: int) -> int:
+        return (plaintext_length + 2 + 15) // 16 * 16 + self.mac_length
 
     def seal(self, message_id: int, plaintext: Buffer, header: Buffer) -> bytes:
         pad = -(len(plaintext) + 2) % 16
@@ -248,6 +256,9 @@ class AeadCipher(MessageCipher):
     def __init__(self, keymat: bytes, initiator: bool) -> None:
         first, second = AESGCM(keymat[:32]), AESGCM(keymat[32:64])
         self.sender, self.receiver = (first, second) if initiator else (second, first)
+
+    def sealed_length(self, plaintext_length: int) -> int:
+        return plaintext_length + self.tag_length
 
     def seal(self, message_id: int, plaintext: Buffer, header: Buffer) -> bytes:
         return self.sender.encrypt(message_id.to_bytes(12, "big"), plaintext, header)
