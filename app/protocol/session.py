@@ -24,6 +24,11 @@ class FrameReader:
         """Take what came from the stream."""
         self._buffer += data
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that are not yet taken as frames."""
+        return len(self._buffer)
+
     def next_frame(self) -> bytes | None:
         """The next whole frame without its length, or None. Raises RemoteProtocolError over the limit."""
         if len(self._buffer) < LENGTH_BYTES:
