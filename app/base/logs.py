@@ -1,0 +1,88 @@
+"""Logging set-up for every role: one format to standard error, or JSON lines for a machine to read.
+
+Secrets are hidden in the finished text, tracebacks included, by the name of the field that holds them: what the code
+around forgot is caught here. Called once by each composition root; other modules only use `logging.getLogger`.
+"""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TextIO
+
+HIDDEN = "[hidden]"
+MAX_LINE = 16_384
+"""Characters of one log line; the rest is cut off."""
+
+_SENSITIVE_WORDS = "password|passphrase|secret|token|key|authorization|cookie|credential"
+_PUBLIC_NAMES = frozenset({"public_key", "peer_public_key", "server_public_key", "key_id", "keyring", "key_type"})
+_FIELD = re.compile(
+    rf"(?P<name>\b\w*(?:{_SENSITIVE_WORDS})\w*)(?P<sign>[\"']?\s*[=:]\s*)"
+    r"(?P<value>b?'(?:[^'\\]|\\.)*'|b?\"(?:[^\"\\]|\\.)*\"|(?:Bearer |Basic )?[^\s,;&)}\]]+)",
+    re.IGNORECASE,
+)
+_SECRET_NAME = re.compile(_SENSITIVE_WORDS, re.IGNORECASE)
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field of this name holds what no log may show."""
+    return name.lower() not in _PUBLIC_NAMES and _SECRET_NAME.search(name) is not None
+
+
+def hide_secrets(text: str) -> str:
+    """`text` with the values of secret fields (`password=...`, `"token": "..."`) replaced by `[hidden]`."""
+
+    def hidden(match: re.Match[str]) -> str:
+        if not is_secret_name(match["name"]):
+            return match[0]
+        return f"{match['name']}{match['sign']}{HIDDEN}"
+
+    return _FIELD.sub(hidden, text[:MAX_LINE])
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-31 12:00:00.123 WARNING app.engine.engine: text` with secrets hidden."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self.default_msec_format = "%s.%03d"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The finished line or lines."""
+        return hide_secrets(super().format(record))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object in a line: time (UTC), level, logger, message, and the fields given as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The finished line."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": hide_secrets(record.getMessage()),
+        }
+        for name, value in vars(record).items():
+            if name not in _STANDARD_FIELDS:
+                line[name] = HIDDEN if is_secret_name(name) else _plain(value)
+        if record.exc_info:
+            line["traceback"] = hide_secrets(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logging(level: str = "info", *, json_lines: bool = False, stream: TextIO | None = None) -> None:
+    """Send all log records of at least `level` (a name of the logging module, any case) to `stream` or standard error.
+
+    A second call replaces the first. Raises ValueError for an unknown level.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int | float | bool | None) else hide_secrets(str(value))
