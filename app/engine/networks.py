@@ -1,0 +1,323 @@
+"""The model of networks and rosters: what the server tells, held against what this computer knows for itself.
+
+The server's word is never enough for a tunnel: a network counts only if the person joined it here, a member only if
+its network's owner did not evict it by a signed statement, and a network that has a secret only together with it.
+Pure: no I/O, no clock; words of the server in, `shared_peers` out. Called by engine/engine.py in the loop.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from msgspec import Struct, structs
+
+from app.engine.state import Protection
+from app.protocol import network_secret
+from app.protocol.keys import PublicKey
+from app.protocol.messages import (
+    Member,
+    MemberChanged,
+    MemberGone,
+    MemberStatus,
+    Message,
+    NetworkGone,
+    NetworkState,
+    Roster,
+    StatementTold,
+    Synchronised,
+    Welcome,
+)
+from app.protocol.statement import MembershipMemory
+from app.protocol.wire import Address, NetworkId, RemoteProtocolError
+
+logger = logging.getLogger(__name__)
+
+MAX_NETWORKS = 1_024
+"""Networks of one account that the engine follows; what a server tells beyond that is dropped and counted."""
+MAX_MEMBERS = 4_096
+"""Members of one network, likewise."""
+MAX_WAITING_STATEMENTS = 256
+"""Statements of one network that wait for its owner's key."""
+
+
+class JoinedNetwork(Struct, frozen=True):
+    """What this computer remembers of a network that the person made or joined here. Holds secrets: kept sealed."""
+
+    name: str
+    owner: int | None = None
+    """The owner at the first sight: another one later is not believed."""
+    secret: bytes | None = None
+    wrapping_key: bytes | None = None
+    """Opens the wrapped secret that the server tells once the account is a member."""
+
+
+@dataclass(slots=True)
+class Network:
+    """One network as the server last told it."""
+
+    state: NetworkState
+    members: dict[Address, Member] = field(default_factory=dict)
+    page: dict[Address, Member] | None = None
+    """Members told so far of a roster that is not complete yet."""
+    waiting_statements: list[bytes] = field(default_factory=list)
+
+    @property
+    def network(self) -> NetworkId:
+        """Its number."""
+        return NetworkId(self.state.network)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPeer:
+    """An account with which a tunnel may rest on at least one network, in which this account is online."""
+
+    address: Address
+    fingerprints: frozenset[bytes]
+    """What the rosters say; more than one is a contradiction."""
+    secrets: dict[NetworkId, bytes | None]
+    """The shared networks, each with its secret."""
+    online: bool
+    """The server sees it online in one of them."""
+
+
+class Networks:
+    """All networks of one account on one server.
+
+    `owner_key` gives the pinned key of a network's owner, None while it is not known. `on_remember` is called when
+    `joined` or `memory` changed and should be written.
+    """
+
+    def __init__(
+        self,
+        server_fingerprint: bytes,
+        joined: dict[NetworkId, JoinedNetwork],
+        statements: Iterable[bytes],
+        owner_key: Callable[[Address], PublicKey | None],
+        on_remember: Callable[[], None],
+    ) -> None:
+        self.joined = joined
+        self.memory = MembershipMemory.restore(server_fingerprint, statements)
+        self.all: dict[NetworkId, Network] = {}
+        self.own_address: Address | None = None
+        self.synchronised = False
+        self.dropped = 0
+        """Words of the server that fit nothing or are too many."""
+        self.untrusted: dict[NetworkId, str] = {}
+        """Networks in which the server said something that can't be: why."""
+        self._owner_key = owner_key
+        self._on_remember = on_remember
+        self._told: set[NetworkId] = set()
+
+    def apply(self, word: Message) -> None:
+        """Take in a word of the server; one that fits nothing is dropped and counted."""
+        match word:
+            case Welcome():
+                self.synchronised = False
+                self._told = set()
+            case NetworkState():
+                self._set_state(word)
+            case Roster():
+                self._add_page(word)
+            case MemberChanged():
+                self._change_member(NetworkId(word.network), word.member)
+            case MemberGone():
+                self._remove_member(NetworkId(word.network), Address(word.address))
+            case NetworkGone():
+                self._forget(NetworkId(word.network))
+            case StatementTold():
+                self._hear_statement(NetworkId(word.network), word.statement)
+            case Synchronised():
+                self._finish_synchronising()
+            case _:
+                self.dropped += 1
+
+    def _drop(self, what: str) -> None:
+        self.dropped += 1
+        logger.debug("server: %s", what)
+
+    def _set_state(self, state: NetworkState) -> None:
+        network = NetworkId(state.network)
+        known = self.all.get(network)
+        if known is None and len(self.all) >= MAX_NETWORKS:
+            return self._drop("too many networks")
+        self._told.add(network)
+        if known is None:
+            known = self.all[network] = Network(state)
+        known.state = state
+        if state.status is MemberStatus.PENDING:
+            known.members.clear()
+        self._meet_owner(network)
+        self._open_secret(network)
+        return None
+
+    def _add_page(self, roster: Roster) -> None:
+        known = self.all.get(NetworkId(roster.network))
+        if known is None:
+            return self._drop("a roster of an unknown network")
+        if roster.first:
+            known.page = {}
+        if known.page is None or len(known.page) + len(roster.members) > MAX_MEMBERS:
+            return self._drop("a roster page that does not fit")
+        known.page.update((Address(member.address), member) for member in roster.members)
+        if roster.last:
+            known.members, known.page = known.page, None
+        return None
+
+    def _change_member(self, network: NetworkId, member: Member) -> None:
+        known = self.all.get(network)
+        if known is None or len(known.members) >= MAX_MEMBERS:
+            return self._drop("a member of an unknown network")
+        known.members[Address(member.address)] = member
+        if known.page is not None:
+            known.page[Address(member.address)] = member
+        return None
+
+    def _remove_member(self, network: NetworkId, address: Address) -> None:
+        known = self.all.get(network)
+        if known is None:
+            return self._drop("a member gone from an unknown network")
+        known.members.pop(address, None)
+        if known.page is not None:
+            known.page.pop(address, None)
+        return None
+
+    def _forget(self, network: NetworkId) -> None:
+        """The secret stays in `joined`: else a server could take a network away and bring it back as an open one."""
+        self.all.pop(network, None)
+        self.untrusted.pop(network, None)
+
+    def _finish_synchronising(self) -> None:
+        for network in self.all.keys() - self._told:
+            self._forget(network)
+        self.synchronised = True
+
+    # --- what this computer knows for itself
+
+    def remember(self, network: NetworkId, joined: JoinedNetwork) -> None:
+        """The person made or joined this network here."""
+        self.joined[network] = joined
+        self._meet_owner(network)
+        self._open_secret(network)
+        self._on_remember()
+
+    def forget(self, network: NetworkId) -> None:
+        """The person left or deleted it, and with it goes its secret."""
+        self.joined.pop(network, None)
+        self.memory.forget(network)
+        self._on_remember()
+
+    def _meet_owner(self, network: NetworkId) -> None:
+        joined, known = self.joined.get(network), self.all.get(network)
+        if joined is None or known is None:
+            return
+        if joined.owner is None:
+            self._update(network, owner=known.state.owner)
+        elif joined.owner != known.state.owner:
+            self.untrusted[network] = "owner-changed"
+
+    def _open_secret(self, network: NetworkId) -> None:
+        joined, known = self.joined.get(network), self.all.get(network)
+        if joined is None or known is None or joined.secret is not None or joined.wrapping_key is None:
+            return
+        if known.state.status is not MemberStatus.MEMBER or known.state.wrapped_secret is None:
+            return
+        try:
+            secret = network_secret.unwrap(known.state.wrapped_secret, joined.wrapping_key, known.state.name)
+        except RemoteProtocolError:
+            self.untrusted[network] = "secret-does-not-open"
+            return
+        self.untrusted.pop(network, None)
+        self._update(network, secret=secret, wrapping_key=None)
+
+    def _update(self, network: NetworkId, **changes: object) -> None:
+        self.joined[network] = structs.replace(self.joined[network], **changes)
+        self._on_remember()
+
+    def _hear_statement(self, network: NetworkId, signed: bytes) -> None:
+        known, joined = self.all.get(network), self.joined.get(network)
+        if known is None or joined is None:
+            return self._drop("a statement about a network not joined here")
+        owner = Address(joined.owner if joined.owner is not None else known.state.owner)
+        key = self._owner_key(owner)
+        if key is not None:
+            return self._apply_statement(network, signed, key)
+        if len(known.waiting_statements) >= MAX_WAITING_STATEMENTS:
+            return self._drop("too many statements that wait for the owner's key")
+        known.waiting_statements.append(signed)
+        return None
+
+    def _apply_statement(self, network: NetworkId, signed: bytes, key: PublicKey) -> None:
+        try:
+            news = self.memory.apply(signed, network, key)
+        except RemoteProtocolError as error:
+            return self._drop(str(error))
+        if news:
+            self._on_remember()
+        return None
+
+    def owners_wanted(self) -> set[Address]:
+        """Owners whose key is needed to check statements that wait."""
+        return {Address(each.state.owner) for each in self.all.values() if each.waiting_statements}
+
+    def retry_statements(self) -> None:
+        """An owner's key became known."""
+        for network, known in self.all.items():
+            waiting, known.waiting_statements = known.waiting_statements, []
+            for signed in waiting:
+                self._hear_statement(network, signed)
+
+    # --- what follows
+
+    def protection(self, network: NetworkId) -> Protection:
+        """How the members of a network are kept apart from strangers."""
+        joined, known = self.joined.get(network), self.all.get(network)
+        if joined is None:
+            return Protection.MISSING
+        if joined.secret is not None:
+            return Protection.PROVED
+        has_secret = known is not None and (known.state.salt is not None or known.state.wrapped_secret is not None)
+        return Protection.MISSING if has_secret or joined.wrapping_key is not None else Protection.OPEN
+
+    def _carries_tunnels(self, known: Network) -> bool:
+        """Whether tunnels may rest on it: joined here, online, with its secret, and nothing said that can't be."""
+        return (
+            known.state.status is MemberStatus.MEMBER
+            and known.state.online
+            and known.network not in self.untrusted
+            and self.protection(known.network) is not Protection.MISSING
+        )
+
+    def shared_peers(self) -> dict[Address, SharedPeer]:
+        """Everybody with whom a tunnel may be made, by address."""
+        shares: dict[Address, dict[NetworkId, Member]] = {}
+        for network, known in self.all.items():
+            if not self._carries_tunnels(known):
+                continue
+            for address, member in known.members.items():
+                if self._counts(network, address, member):
+                    shares.setdefault(address, {})[network] = member
+        return {address: self._shared_peer(address, members) for address, members in shares.items()}
+
+    def _counts(self, network: NetworkId, address: Address, member: Member) -> bool:
+        return (
+            address != self.own_address
+            and member.status is MemberStatus.MEMBER
+            and not self.memory.is_barred(network, address, member.fingerprint)
+        )
+
+    def _shared_peer(self, address: Address, members: dict[NetworkId, Member]) -> SharedPeer:
+        return SharedPeer(
+            address,
+            frozenset(member.fingerprint for member in members.values()),
+            {network: self.joined[network].secret for network in members},
+            any(member.online for member in members.values()),
+        )
+
+    def members_everywhere(self) -> dict[Address, list[Member]]:
+        """What the rosters say of every account but this one, tunnels or not."""
+        found: dict[Address, list[Member]] = {}
+        for known in self.all.values():
+            for address, member in known.members.items():
+                if address != self.own_address and member.status is MemberStatus.MEMBER:
+                    found.setdefault(address, []).append(member)
+        return found
