@@ -1,0 +1,56 @@
+"""The entry point of `buri`: choose what is meant, import only that, and turn every outcome into an exit code.
+
+Called by the console script and by `python -m app`. It knows no verb by itself: arguments.py does.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from app import __version__
+from app.cli.arguments import build_parser
+from app.cli.outcome import CommandError, ExitCode, show_error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `buri` with these arguments (those of the process by default) and give the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run_role(words) if words[:1] in (["server"], ["helper"]) else _run_verb(words)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; without this Python complains while it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+
+
+def _run_role(words: list[str]) -> int:
+    if words[0] == "server":
+        from app.cli import server
+
+        return server.main(words[1:])
+    from app.helper import service
+
+    return service.main(words[1:])
+
+
+def _run_verb(words: list[str]) -> int:
+    if words[:1] in (["?"], ["help"]):
+        words = [*words[1:2], "--help"]
+    parsed = build_parser().parse_args(words)
+    parsed.json = getattr(parsed, "json", False)
+    if parsed.version:
+        sys.stdout.write(f"buri {__version__}\n")
+        return ExitCode.OK
+    if home := getattr(parsed, "home", None):
+        os.environ["BURI_HOME"] = str(home.absolute())
+    if parsed.verb is None:
+        parsed.run, parsed.follow = "account:status", False
+    module, function = parsed.run.split(":")
+    run: Callable[..., int] = getattr(importlib.import_module(f"app.cli.{module}"), function)
+    try:
+        return run(parsed)
+    except CommandError as error:
+        return show_error(error, as_json=parsed.json)

@@ -1,0 +1,48 @@
+"""How a verb ends: exit codes, and errors that say what happened and what to do.
+
+Codes of errors are those of engine/errors.py, carried by the control socket, and a few of the command line's own.
+Used by every module of the command line.
+"""
+
+import json
+import sys
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the shell sees. docs/command-line.md has the list for readers."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_RUNNING = 3
+    """No engine runs."""
+    REFUSED = 4
+    """The server, or the engine by its rules, refused."""
+    NOT_FOUND = 5
+    """No such network, member or peer, or more than one."""
+    NO_ANSWER = 6
+    """Nobody answered in time: server, peer or engine."""
+    INTERRUPTED = 130
+    """Ctrl-C, as shells say it."""
+
+
+class CommandError(Exception):
+    """Why a verb could not do what was asked; `code` is for programs, the sentences are for people."""
+
+    def __init__(self, exit_code: ExitCode, code: str, title: str, message: str = "", remedy: str = "") -> None:
+        super().__init__(title)
+        self.exit_code = exit_code
+        self.code = code
+        self.title = title
+        self.message = message
+        self.remedy = remedy
+
+
+def show_error(error: CommandError, *, as_json: bool) -> int:
+    """Tell the error on standard error (and as a JSON document on standard output); gives the exit code."""
+    if as_json:
+        fields = {"code": error.code, "title": error.title, "message": error.message, "remedy": error.remedy}
+        sys.stdout.write(json.dumps({"error": fields}, ensure_ascii=False) + "\n")
+    sys.stderr.write("\n".join(line for line in (error.title, error.message, error.remedy) if line) + "\n")
+    return error.exit_code
