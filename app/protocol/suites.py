@@ -37,6 +37,10 @@ _MODP_2048_PRIME: Final = int(
 """RFC 3526 section 3, group 14; its generator is 2."""
 
 
+WrongTag: Final = InvalidTag
+"""What `AeadCipher.receiver` raises where the pump calls it in place."""
+
+
 class KeyExchange(ABC):
     """The initiator's half of a key exchange; `public` is Gi."""
 
