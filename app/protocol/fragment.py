@@ -39,7 +39,7 @@ class Fragment(NamedTuple):
 
     kind: int
     number: int
-    count: int
+    total: int
     sender: int
     receiver: int
     payload: bytes
@@ -76,12 +76,12 @@ class Assembler:
         """The whole message if this was its last missing fragment. Raises RemoteProtocolError if it is too long."""
         if len(fragment.payload) > FRAGMENT_PAYLOAD:
             raise RemoteProtocolError("fragment: too long")
-        if fragment.count == 1:
+        if fragment.total == 1:
             return fragment.payload
         key = (endpoint, fragment.kind, fragment.sender)
         parts = self._partial.setdefault(key, {})
         parts[fragment.number] = fragment.payload
-        if len(parts) < fragment.count:
+        if len(parts) < fragment.total:
             while len(self._partial) > MAX_ASSEMBLIES:
                 self._partial.popitem(last=False)
             return None

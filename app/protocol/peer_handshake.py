@@ -1,12 +1,13 @@
-"""The key agreement between peers over lossy datagrams: HELO, HELO OK, AUTH, AUTH OK in fragments.
+"""The key agreement between peers over lossy datagrams: HELO, HELO OK, AUTH, AUTH OK.
 
-Messages travel in fragments (fragment.py). HELO and HELO OK are plain; AUTH and AUTH OK are sealed under the part of KEYMAT behind the session's own, with the suite's first message ids, so that no id of the
-session is spent. Only the initiator repeats: a responder answers each repetition with the same bytes, never with more
-than came in. A responder that is busy answers a HELO with a cookie first, which proves the sender's endpoint.
+Messages travel in fragments (fragment.py). HELO and HELO OK are plain; AUTH and AUTH OK are sealed under the part of
+KEYMAT behind the session's own, with the suite's first message ids, so that no id of the session is spent. Only the
+initiator repeats: a responder answers each repetition with the same bytes, never with more than came in. A responder
+that is busy answers a HELO with a cookie first, which proves the sender's endpoint.
 
 What arrives may be garbage, doubled, reordered or forged: such a fragment is counted and changes nothing. An initiator
 keeps a few different HELO OKs, since anybody on the way can send one, and takes the one whose AUTH OK proves right.
-Driven by engine/tunnels; it does no I/O and knows the time only as `now`.
+Driven by the engine; it does no I/O and knows the time only as `now`.
 """
 
 import hmac
@@ -46,7 +47,7 @@ MAX_HALF_OPEN: Final = 256
 BUSY_HALF_OPEN: Final = 32
 """From this many unfinished agreements on, a HELO needs a cookie."""
 MAX_ANSWERS: Final = 4
-"""Different HELO OKs that an initiator follows."""
+"""Different HELO OKs that an initiator follows at a time; the oldest goes."""
 RETRANSMISSION: Final = (0.25, 0.5, 1.0, 2.0)
 """Seconds between repetitions; the last one goes on."""
 GIVE_UP_AFTER: Final = 15.0
@@ -267,8 +268,6 @@ class PeerHandshakes:
     def _send_initiation(self, initiation: _Initiation) -> None:
         for answer in initiation.answers.values():
             self._output.extend((answer.endpoint, each) for each in answer.fragments)
-        if initiation.answers and initiation.repetitions % 4:
-            return
         half = initiation.half
         hello = encode(
             PeerHello(PROTOCOL_VERSION, half.suite.number, half.responder_fingerprint, half.nonce, half.public)
@@ -394,7 +393,7 @@ class PeerHandshakes:
         if name in initiation.answers:
             return
         if len(initiation.answers) >= MAX_ANSWERS:
-            raise RemoteProtocolError("hello ok: too many different ones")
+            del initiation.answers[next(iter(initiation.answers))]
         facts = self._facts(initiation.peer)
         message = _HELLO_OK.decode(whole)
         if facts is None or not isinstance(message, PeerHelloOk):
