@@ -1,0 +1,83 @@
+"""Errors that people can act on: every code has its sentences, every refusal of the server has a code."""
+
+import re
+import string
+
+import pytest
+
+from app.engine import errors
+from app.engine.errors import SENTENCES, EngineError, ExitKind, engine_error
+from app.protocol.messages import HelloRefusal, Refusal
+
+
+def details_of(code: str) -> dict[str, object]:
+    """Something for every field that the sentences of a code have."""
+    text = SENTENCES[code].message + SENTENCES[code].remedy
+    return {name: "something" for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_every_error_says_what_happened_and_what_to_do(code: str) -> None:
+    error = engine_error(code, **details_of(code))
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)+", code)
+    assert len(code) <= 64
+    for text in (error.title, error.message, error.remedy):
+        assert 0 < len(text) <= 512
+        assert text.endswith((".", "`"))
+    assert "{" not in error.message + error.remedy + error.title
+
+
+@pytest.mark.parametrize("reason", Refusal)
+def test_every_refusal_of_the_server_has_an_error(reason: Refusal) -> None:
+    error = errors.refused(reason)
+    assert error.code.startswith("refused-")
+    assert error.exit_code in (ExitKind.FAILED, ExitKind.REFUSED, ExitKind.NOT_FOUND, ExitKind.NO_ANSWER)
+
+
+@pytest.mark.parametrize("reason", HelloRefusal)
+def test_every_refused_hello_has_an_error(reason: HelloRefusal) -> None:
+    error = errors.hello_refused(reason, "buri.example:12975", "SHA256:abc", 2)
+    assert error.code.startswith("server-")
+
+
+def test_a_wrong_server_key_names_server_and_fingerprint() -> None:
+    error = errors.hello_refused(HelloRefusal.NO_SUCH_KEY, "buri.example:12975", "SHA256:abc", 2)
+    assert error.message == "buri.example:12975 could not prove to be SHA256:abc."
+
+
+def test_a_lost_identity_is_told_with_both_ways_out() -> None:
+    error = engine_error("identity-lost", fingerprint="SHA256:abc", place="the keyring")
+    assert "SHA256:abc" in error.message
+    assert "identity restore" in error.remedy
+    assert "identity new --replace" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [
+        ("refused-wrong-password", 4),
+        ("network-not-found", 5),
+        ("peer-ambiguous", 5),
+        ("server-unreachable", 6),
+        ("identity-lost", 1),
+        ("nobody-knows-this-code", 1),
+    ],
+)
+def test_exit_codes(code: str, exit_code: int) -> None:
+    assert errors.exit_code_of(code) == exit_code
+
+
+def test_an_error_of_ones_own_needs_no_table() -> None:
+    error = EngineError("own-code", "Something.", "It happened.", "Do this.")
+    assert (error.code, error.title, error.message, error.remedy) == (
+        "own-code",
+        "Something.",
+        "It happened.",
+        "Do this.",
+    )
+    assert str(error) == "own-code: Something. It happened."
+    assert error.exit_code == 1
+
+
+def test_a_long_detail_is_cut_to_what_the_command_line_takes() -> None:
+    assert len(engine_error("server-protocol", reason="x" * 2_000).message) == errors.MAX_SENTENCE
