@@ -48,7 +48,7 @@ BUSY_HALF_OPEN: Final = 32
 """From this many unfinished agreements on, a HELO needs a cookie."""
 MAX_ANSWERS: Final = 4
 """Different HELO OKs that an initiator follows at a time; the oldest goes."""
-RETRANSMISSION: Final = (0.25, 0.5, 1.0, 2.0)
+RETRANSMISSION: Final = (0.25, 0.5, 1.0)
 """Seconds between repetitions; the last one goes on."""
 GIVE_UP_AFTER: Final = 15.0
 HALF_OPEN_LIFETIME: Final = 20.0
@@ -410,18 +410,26 @@ class PeerHandshakes:
         facts = self._facts(initiation.peer)
         if facts is None:
             raise RemoteProtocolError("auth ok of no peer")
-        indexes = _indexes(initiation.local_index, sender)
-        for answer in initiation.answers.values():
-            if answer.remote_index == sender:
-                auth = _AUTH.decode(answer.keys.open(whole, b"AUTH OK" + indexes))
-                if not isinstance(auth, PeerAuth) or auth.address != initiation.peer:
-                    raise RemoteProtocolError("auth ok of another peer")
-                claims = _claims(auth, self._own_address, self._identity.public.fingerprint, indexes)
-                answer.keys.agreement.transcript.verify(facts.public_key, False, claims, auth.signature)
-                del self._initiations[initiation.local_index]
-                self._establish(answer.keys, facts, auth, (initiation.local_index, sender), endpoint)
-                return
-        raise RemoteProtocolError("auth ok without a hello ok")
+        answers = [answer for answer in initiation.answers.values() if answer.remote_index == sender]
+        for answer in answers:
+            try:
+                auth = self._checked_auth_ok(initiation, answer, facts, whole)
+            except RemoteProtocolError as error:
+                self.counters[str(error).partition(":")[0]] += 1
+                continue
+            del self._initiations[initiation.local_index]
+            self._establish(answer.keys, facts, auth, (initiation.local_index, sender), endpoint)
+            return
+
+    def _checked_auth_ok(self, initiation: _Initiation, answer: _Answer, facts: PeerFacts, whole: bytes) -> PeerAuth:
+        """The AUTH OK that proves this HELO OK. Raises RemoteProtocolError: another one may be the true one."""
+        indexes = _indexes(initiation.local_index, answer.remote_index)
+        auth = _AUTH.decode(answer.keys.open(whole, b"AUTH OK" + indexes))
+        if not isinstance(auth, PeerAuth) or auth.address != initiation.peer:
+            raise RemoteProtocolError("auth ok of another peer")
+        claims = _claims(auth, self._own_address, self._identity.public.fingerprint, indexes)
+        answer.keys.agreement.transcript.verify(facts.public_key, False, claims, auth.signature)
+        return auth
 
     # --- both
 
