@@ -506,11 +506,9 @@ class Closing(Message, frozen=True, tag=89):
     restart: bool
 
 
-HANDSHAKE_OF_CLIENT = (Hello,)
 LOGIN_OF_CLIENT = (Auth, Register)
-HANDSHAKE_OF_SERVER = (HelloOk, HelloNo)
 LOGIN_OF_SERVER = (AuthOk, AuthNo)
-REQUESTS = tuple(Request.__subclasses__())
+REQUESTS: tuple[type[Message], ...] = tuple(Request.__subclasses__())
 WORDS_OF_SERVER = (
     *(Accepted, Refused, JoinParameters, Created, Pending, PeerKey, Welcome, NetworkState, Roster),
     *(MemberChanged, MemberGone, NetworkGone, Synchronised, Introduced, StatementTold, Closing),
