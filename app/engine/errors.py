@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 
 from app.protocol.messages import HelloRefusal, Refusal
 
-
 MAX_SENTENCE: Final = 512
 """Characters of a message or remedy; the command line takes no more."""
 
@@ -189,6 +188,21 @@ _CONNECTION: Final = {
         "Update Buri, or ask the operator to update the server.",
         _REFUSED,
     ),
+    "server-lost": Sentences(
+        "The connection to the server broke.",
+        "{server} closed it or went silent.",
+        "Buri tries again by itself; tunnels that are up stay up.",
+        _NO_ANSWER,
+    ),
+    "server-restarts": Sentences(
+        "The server restarts.", "{server} said so and asked to come back.", "Buri does that by itself.", _NO_ANSWER
+    ),
+    "server-replaced": Sentences(
+        "This account logged in from elsewhere.",
+        "{server} ended this connection for another one with the same identity.",
+        "Run one engine for each identity; a second computer needs an identity of its own.",
+        _REFUSED,
+    ),
     "server-protocol": Sentences(
         "The server said something that is not allowed.",
         "{reason}.",
@@ -240,6 +254,18 @@ _ASKED: Final = {
     ),
     "password-needed": Sentences(
         "This network has a password.", "{name} asks for it.", "Give it: `buri join {name} PASSWORD`.", _REFUSED
+    ),
+    "no-password-expected": Sentences(
+        "The server says that this network has no password.",
+        "A password was given for {name}, and it can't be checked.",
+        "Join without one if that is right. If it should have one, the network or the server is not what you think.",
+        _REFUSED,
+    ),
+    "secret-missing": Sentences(
+        "This computer does not have the network's secret.",
+        "{name} was not joined here, or got a password after that; no tunnel may rest on it yet.",
+        "Join it again with `buri join {name} PASSWORD`, or with its invite link.",
+        _REFUSED,
     ),
     "password-not-valid": Sentences("This password can't be used.", "{reason}.", "Choose another one.", _REFUSED),
     "invite-not-valid": Sentences(
