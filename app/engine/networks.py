@@ -255,6 +255,10 @@ class Networks:
             self._on_remember()
         return None
 
+    def hear_own_statement(self, network: NetworkId, signed: bytes, own_key: PublicKey) -> None:
+        """The owner on this computer said something of a member, and the server took it."""
+        self._apply_statement(network, signed, own_key)
+
     def owners_wanted(self) -> set[Address]:
         """Owners whose key is needed to check statements that wait."""
         return {Address(each.state.owner) for each in self.all.values() if each.waiting_statements}
@@ -268,15 +272,20 @@ class Networks:
 
     # --- what follows
 
+    def needs_secret(self, network: NetworkId) -> bool:
+        """Whether the network has a secret, as far as this computer can know."""
+        joined, known = self.joined.get(network), self.all.get(network)
+        told = known is not None and (known.state.salt is not None or known.state.wrapped_secret is not None)
+        return told or (joined is not None and (joined.secret is not None or joined.wrapping_key is not None))
+
     def protection(self, network: NetworkId) -> Protection:
         """How the members of a network are kept apart from strangers."""
-        joined, known = self.joined.get(network), self.all.get(network)
+        joined = self.joined.get(network)
         if joined is None:
             return Protection.MISSING
         if joined.secret is not None:
             return Protection.PROVED
-        has_secret = known is not None and (known.state.salt is not None or known.state.wrapped_secret is not None)
-        return Protection.MISSING if has_secret or joined.wrapping_key is not None else Protection.OPEN
+        return Protection.MISSING if self.needs_secret(network) else Protection.OPEN
 
     def _carries_tunnels(self, known: Network) -> bool:
         """Whether tunnels may rest on it: joined here, online, with its secret, and nothing said that can't be."""

@@ -1,0 +1,326 @@
+"""The stream to the mediation server: connects, logs in, stays logged in, and matches replies to requests.
+
+It drives `ClientConversation` and understands no word of the server but the replies; everything else goes to
+`on_word` in the order it came. A lost server ends requests and nothing more: tunnels are not its business.
+Owned by engine/engine.py.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import msgspec
+
+from app.base.tasks import Tasks
+from app.engine.errors import EngineError, engine_error, hello_refused, refusal_code, refused
+from app.engine.state import ServerStatus
+from app.engine.timing import Timing
+from app.protocol.keys import IdentityKey, format_fingerprint
+from app.protocol.mediation import (
+    ClientConversation,
+    ConversationClosed,
+    Event,
+    HelloRefused,
+    LoggedIn,
+    LoginRefused,
+    MessageReceived,
+)
+from app.protocol.messages import (
+    Accepted,
+    Closing,
+    Created,
+    JoinParameters,
+    Message,
+    PeerKey,
+    Pending,
+    Refusal,
+    Refused,
+    Request,
+    Synchronised,
+)
+from app.protocol.wire import Address, Endpoint
+
+logger = logging.getLogger(__name__)
+
+MAX_UNSENT = 1_048_576
+"""Bytes that may wait for a server that does not read."""
+MAX_REQUESTS = 256
+"""Requests that may wait for replies."""
+_READ_SIZE = 65_536
+_REFUSED_FOR_LONG = frozenset(
+    {"server-wrong-key", "server-no-suite", "server-too-old", "server-replaced"}
+    | {refusal_code(reason) for reason in Refusal if reason is not Refusal.INTERNAL}
+)
+"""Trying again soon does not mend these."""
+
+Answer = Accepted | Refused | JoinParameters | Created | Pending | PeerKey
+Wanted = TypeVar("Wanted", bound=Message)
+
+
+class ServerAccess(msgspec.Struct, frozen=True):
+    """Where the server is and how to know it; who we are there."""
+
+    host: str
+    port: int
+    fingerprint: bytes
+    suite: int
+    nickname: str
+    """For the registration at first contact."""
+
+
+class MediationClient:
+    """One account's connection, kept up from `start` to `stop`.
+
+    Callbacks run in the loop: `on_word(word)`, `on_login(address)` before any word, `on_change()` after the status
+    changed.
+    """
+
+    def __init__(
+        self,
+        identity: IdentityKey,
+        timing: Timing,
+        tasks: Tasks,
+        on_word: Callable[[Message], None],
+        on_login: Callable[[Address], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.status = ServerStatus.LOGGED_OUT
+        self.problem: EngineError | None = None
+        self.retry_at: float | None = None
+        """Unix time of the next try."""
+        self._identity = identity
+        self._timing = timing
+        self._tasks = tasks
+        self._on_word, self._on_login, self._on_change = on_word, on_login, on_change
+        self._server = self._expected = ""
+        self._suite = 0
+        self._conversation: ClientConversation | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._last_number = 0
+        self._running: asyncio.Task[None] | None = None
+        self._try_now = asyncio.Event()
+        self._settled = asyncio.Event()
+        """Set when the present try has come to an end, good or bad."""
+
+    # --- start, stop, wait
+
+    def start(self, access: ServerAccess, address: Address | None) -> None:
+        """Log in and stay logged in; `address` None registers. Does nothing if it runs."""
+        if self._running is None or self._running.done():
+            self._server = str(Endpoint(access.host, access.port))
+            self._expected = format_fingerprint(access.fingerprint)
+            self._suite = access.suite
+            self._settled.clear()
+            self._set(ServerStatus.CONNECTING)
+            self._running = self._tasks.start("server connection", self._keep_logged_in(access, address))
+
+    async def stop(self) -> None:
+        """Leave the server; idempotent."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+        self._set(ServerStatus.LOGGED_OUT)
+
+    def try_now(self) -> None:
+        """Don't wait for the next try: the network changed, or a person asks."""
+        self._settled.clear()
+        self._try_now.set()
+
+    async def settled(self) -> None:
+        """Wait until logged in and synchronised. Raises the EngineError that ended the present try."""
+        await self._settled.wait()
+        if self.problem is not None:
+            raise self.problem
+
+    @property
+    def online(self) -> bool:
+        """Requests can be sent."""
+        return self._conversation is not None and self._conversation.established
+
+    # --- requests
+
+    async def request(self, request: Request, wanted: type[Wanted]) -> Wanted:
+        """Send a request (its number is filled in) and give its reply.
+
+        Raises EngineError: refused, not connected, or no reply in time.
+        """
+        conversation = self._conversation
+        if conversation is None or not conversation.established:
+            raise engine_error("not-logged-in")
+        if len(self._waiting) >= MAX_REQUESTS:
+            raise engine_error("server-no-answer", server=self._server)
+        number = self._next_number()
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
+        try:
+            conversation.send(msgspec.structs.replace(request, request=number))
+            self._flush()
+            async with asyncio.timeout(self._timing.request_timeout):
+                return self._checked(await reply, wanted)
+        except TimeoutError:
+            raise engine_error("server-no-answer", server=self._server) from None
+        finally:
+            self._waiting.pop(number, None)
+
+    def _checked(self, answer: Message, wanted: type[Wanted]) -> Wanted:
+        if isinstance(answer, Refused):
+            raise refused(answer.reason)
+        if not isinstance(answer, wanted):
+            logger.debug("server: %s where %s was due", type(answer).__name__, wanted.__name__)
+            raise engine_error("server-protocol", reason=f"It answered with {type(answer).__name__}")
+        return answer
+
+    def _next_number(self) -> int:
+        """Never 0: the conversation's own pings have that."""
+        self._last_number = self._last_number % 0xFFFFFFFF + 1
+        return self._last_number
+
+    # --- the connection
+
+    async def _keep_logged_in(self, access: ServerAccess, address: Address | None) -> None:
+        attempt = 0
+        try:
+            while True:
+                self._try_now.clear()
+                self.problem, self.retry_at = None, None
+                self._set(ServerStatus.CONNECTING)
+                account = await self._converse(access, address)
+                if account is not None:
+                    address, attempt = account, 0
+                await self._pause(attempt)
+                attempt += 1
+        finally:
+            self._drop_connection()
+
+    async def _pause(self, attempt: int) -> None:
+        refused = self.problem is not None and self.problem.code in _REFUSED_FOR_LONG
+        backoff = self._timing.refused_backoff if refused else self._timing.server_backoff
+        delay = backoff.delay(attempt, random.random())
+        self.retry_at = time.time() + delay
+        self._set(ServerStatus.REFUSED if refused else ServerStatus.WAITING)
+        self._settled.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._try_now.wait()
+
+    async def _converse(self, access: ServerAccess, address: Address | None) -> Address | None:
+        """One connection from start to end; gives the address if the login succeeded."""
+        try:
+            async with asyncio.timeout(self._timing.connect_timeout):
+                reader, self._writer = await asyncio.open_connection(
+                    access.host, access.port, happy_eyeballs_delay=0.25
+                )
+        except (OSError, TimeoutError) as error:
+            logger.debug("server: %s", error)
+            self.problem = engine_error("server-unreachable", server=self._server, reason=_reason(error))
+            return None
+        loop = asyncio.get_running_loop()
+        conversation = ClientConversation(
+            self._identity, access.fingerprint, access.suite, address, access.nickname, loop.time()
+        )
+        self._conversation = conversation
+        try:
+            return await self._drive(conversation, reader)
+        except OSError as error:
+            logger.debug("server: %s", error)
+            return None
+        finally:
+            self._drop_connection()
+
+    async def _drive(self, conversation: ClientConversation, reader: asyncio.StreamReader) -> Address | None:
+        loop = asyncio.get_running_loop()
+        account: Address | None = None
+        while True:
+            while (event := conversation.next_event()) is not None:
+                account = self._take(event) or account
+            self._flush()
+            if conversation.closed:
+                return account
+            try:
+                async with asyncio.timeout_at(conversation.next_deadline()):
+                    data = await reader.read(_READ_SIZE)
+            except TimeoutError:
+                conversation.handle_deadline(loop.time())
+                continue
+            if not data:
+                self.problem = self.problem or engine_error("server-lost", server=self._server)
+                return account
+            conversation.receive_data(data, loop.time())
+
+    def _take(self, event: Event) -> Address | None:
+        match event:
+            case LoggedIn():
+                self._set(ServerStatus.SYNCHRONISING)
+                self._on_login(event.address)
+                return event.address
+            case MessageReceived():
+                self._take_message(event.message)
+            case HelloRefused():
+                self.problem = hello_refused(event.reason, self._server, self._expected, self._suite)
+            case LoginRefused():
+                self.problem = refused(event.reason)
+            case ConversationClosed():
+                logger.debug("server: %s", event.reason)
+                self.problem = self.problem or self._why_closed(event.reason)
+            case _:
+                logger.debug("server: %s is nothing for a client", type(event).__name__)
+        return None
+
+    def _why_closed(self, reason: str) -> EngineError:
+        if reason.startswith(("login: not the expected server key", "signature:")):
+            return engine_error("server-wrong-key", server=self._server, fingerprint=self._expected)
+        if reason == "stream: the server is silent":
+            return engine_error("server-lost", server=self._server)
+        return engine_error("server-protocol", reason=reason)
+
+    def _take_message(self, message: Message) -> None:
+        if isinstance(message, Answer):
+            waiting = self._waiting.get(message.request)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(message)
+            return
+        if isinstance(message, Closing):
+            self.problem = engine_error(
+                "server-restarts" if message.restart else "server-replaced", server=self._server
+            )
+            return
+        self._on_word(message)
+        if isinstance(message, Synchronised):
+            self._set(ServerStatus.ONLINE)
+            self._settled.set()
+
+    def _flush(self) -> None:
+        conversation, writer = self._conversation, self._writer
+        if conversation is None or writer is None or writer.is_closing():
+            return
+        data = conversation.data_to_send()
+        if data:
+            writer.write(data)
+        if writer.transport.get_write_buffer_size() > MAX_UNSENT:
+            writer.transport.abort()
+
+    def _drop_connection(self) -> None:
+        if self._conversation is not None:
+            self._conversation.close()
+        if self._writer is not None:
+            self._writer.close()
+        self._conversation, self._writer = None, None
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(engine_error("server-lost", server=self._server))
+
+    def _set(self, status: ServerStatus) -> None:
+        if status is not self.status:
+            self.status = status
+            self._on_change()
+
+
+def _reason(error: Exception) -> str:
+    return "no answer" if isinstance(error, TimeoutError) else (getattr(error, "strerror", None) or str(error))

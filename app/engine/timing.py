@@ -1,0 +1,38 @@
+"""The engine's intervals in one place, so that tests can make them short. All in seconds."""
+
+from dataclasses import dataclass
+
+from app.base.backoff import Backoff
+
+_SERVER_BACKOFF = Backoff(first=1.0, limit=60.0)
+_REFUSED_BACKOFF = Backoff(first=60.0, limit=600.0)
+_PEER_BACKOFF = Backoff(first=2.0, limit=60.0)
+_HELPER_BACKOFF = Backoff(first=0.5, limit=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the engine waits for what. The defaults are meant for use; a test gives others."""
+
+    rekey_interval: float = 180.0
+    """A session older than this is replaced by a fresh one."""
+    old_session_grace: float = 60.0
+    """How long a replaced session still receives."""
+    statistics_interval: float = 5.0
+    """How often the pump's counters are read while a tunnel is up."""
+    liveness_limit: float = 60.0
+    """A tunnel that has received nothing authenticated for so long is not shown as connected."""
+    reflexive_lifetime: float = 60.0
+    """For how long an outside endpoint that a reflector told is used without asking again."""
+    reflector_timeout: float = 1.5
+    """How long candidates wait for the reflectors' answers."""
+    snapshot_interval: float = 0.1
+    """The least time between two snapshots to a subscriber."""
+    connect_timeout: float = 10.0
+    request_timeout: float = 10.0
+    server_backoff: Backoff = _SERVER_BACKOFF
+    refused_backoff: Backoff = _REFUSED_BACKOFF
+    """After a refusal that trying again soon does not mend: a wrong server key, a closed registration."""
+    peer_backoff: Backoff = _PEER_BACKOFF
+    """Between attempts to reach a peer that is online and not connected."""
+    helper_backoff: Backoff = _HELPER_BACKOFF
