@@ -1,0 +1,266 @@
+"""From a fresh Debian to a running demo or a finished test run, in one command:
+
+    python3 installer/run.py demo
+    python3 installer/run.py test [pytest arguments]
+
+Installs the system programs that are missing (as root or through sudo), makes .venv with exactly the packages of
+requirements.lock, and starts the main job. A second start finds all that in place and goes straight to the job.
+Standard library only: it runs before anything else is there. Started by people and by .ci/run.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "buri-installed"
+LOCK = ROOT / "requirements.lock"
+OLDEST_PYTHON = (3, 11)
+SEARCH_PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin:/usr/bin:/bin"
+
+LAB_PROGRAMS = {"ip": "iproute2", "nft": "nftables", "conntrack": "conntrack", "ping": "iputils-ping"}
+"""Program and the Debian package that brings it: what computers and routers on one machine need."""
+TEST_PROGRAMS = {
+    "iperf3": "iperf3",
+    "turnutils_stunclient": "coturn",
+    "gnome-keyring-daemon": "gnome-keyring",
+    "dbus-run-session": "dbus-daemon",
+    "openssl": "openssl",
+    "ssh-keygen": "openssh-client",
+}
+"""Programs that Buri is tested against."""
+
+LAB_PROBE = """
+name=buri-probe-$$
+trap 'ip netns delete $name' EXIT
+ip netns add $name
+ip netns exec $name nft add table ip probe
+ip netns exec $name nft add chain ip probe out '{ type nat hook postrouting priority 100; }'
+ip netns exec $name nft add rule ip probe out masquerade
+ip -n $name tuntap add probe mode tun
+"""
+NO_LAB = """
+Buri builds its demo and its lab from network namespaces, and this computer does not allow that:
+
+{reason}
+
+What it takes: root, a Linux kernel with network namespaces, nftables NAT and /dev/net/tun. A container has them when it
+is started with --privileged, or with --cap-add NET_ADMIN --cap-add SYS_ADMIN --device /dev/net/tun.
+"""
+
+
+class SetupError(Exception):
+    """Something is missing that this program may not or cannot bring; the text says what to do."""
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Show a step when it begins and how long it took when it ended well."""
+    started = time.monotonic()
+    print(f"• {title} ...", flush=True)
+    yield
+    print(f"  done in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def run_quietly(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    """Run a program to its end; what it printed is shown only in the SetupError raised if it fails."""
+    done = subprocess.run(
+        argv,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
+    if done.returncode != 0:
+        raise SetupError(f"this failed with exit code {done.returncode}: {' '.join(argv)}\n{done.stdout}")
+
+
+def run_openly(title: str, argv: Sequence[str]) -> int:
+    """Run a program whose output is the point; gives its exit code."""
+    print(f"\n• {title}", flush=True)
+    return subprocess.run(argv, cwd=ROOT, check=False, env={**os.environ, "PATH": SEARCH_PATH}).returncode
+
+
+def as_root() -> list[str]:
+    """The words in front of a command that make it run as root. Raises SetupError where there is no way."""
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo") is None:
+        raise SetupError("this needs root, and there is no sudo: run it as root")
+    interactive = sys.stdin.isatty()
+    if not interactive and subprocess.run(["sudo", "-n", "true"], check=False, capture_output=True).returncode != 0:
+        raise SetupError("this needs root, and sudo would ask for a password without a terminal: run it as root")
+    return ["sudo"] if interactive else ["sudo", "-n"]
+
+
+# --- system programs
+
+
+def system_python() -> str:
+    """The Python that .venv is made of: the system's own where it is new enough, as every user may start that one."""
+    system = "/usr/bin/python3"
+    check = f"import sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"
+    if Path(system).exists() and subprocess.run([system, "-c", check], check=False).returncode == 0:
+        return system
+    if sys.version_info < OLDEST_PYTHON:
+        raise SetupError(f"Buri needs Python {'.'.join(map(str, OLDEST_PYTHON))} or newer")
+    return sys.executable
+
+
+def missing_packages(programs: Mapping[str, str]) -> list[str]:
+    """Debian packages whose programs are not there."""
+    missing = [package for program, package in programs.items() if shutil.which(program, path=SEARCH_PATH) is None]
+    probe = [system_python(), "-c", "import ensurepip, venv"]
+    if subprocess.run(probe, check=False, capture_output=True).returncode != 0:
+        missing.append("python3-venv")
+    return missing
+
+
+def install_packages(packages: Sequence[str]) -> None:
+    """Install Debian packages without starting any service they bring. Raises SetupError if that is not allowed."""
+    by_hand = f"apt-get install --no-install-recommends {' '.join(packages)}"
+    if shutil.which("apt-get", path=SEARCH_PATH) is None:
+        raise SetupError(f"please install what these Debian packages hold, then start again: {' '.join(packages)}")
+    try:
+        root = as_root()
+    except SetupError as error:
+        raise SetupError(f"system programs are missing, and {error}\n\n    {by_hand}") from None
+    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    with step(f"installing Debian packages: {' '.join(packages)}"), services_kept_down(root, packages):
+        run_quietly([*root, *environment, "apt-get", "update", "-q"])
+        run_quietly([*root, *environment, *by_hand.split(), "--yes", "-q"])
+
+
+@contextmanager
+def services_kept_down(root: Sequence[str], packages: Sequence[str]) -> Iterator[None]:
+    """Debian starts a service when its package is installed; its policy file is the way to say no."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    if ours:
+        run_quietly([*root, "sh", "-c", f"printf '#!/bin/sh\\nexit 101\\n' > {policy}; chmod 755 {policy}"])
+    try:
+        yield
+    finally:
+        if ours:
+            run_quietly([*root, "rm", "-f", str(policy)])
+    if "coturn" in packages and Path("/run/systemd/system").exists():
+        run_quietly([*root, "systemctl", "disable", "--now", "coturn"])
+
+
+def require_lab() -> None:
+    """Raises SetupError, saying what is missing, if no computers can be built here."""
+    try:
+        probe = [*as_root(), "env", f"PATH={SEARCH_PATH}", "sh", "-e", "-c", LAB_PROBE]
+        run_quietly(probe)
+    except SetupError as error:
+        raise SetupError(NO_LAB.format(reason=error)) from None
+
+
+# --- Python packages
+
+
+def fingerprint() -> str:
+    """What .venv was made from: it is made anew when this changes."""
+    parts = [LOCK.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), system_python().encode(), str(ROOT).encode()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def venv_works() -> bool:
+    """Can the environment's Python run pip?"""
+    if not PYTHON.exists():
+        return False
+    check = [str(PYTHON), "-c", f"import sys, pip; sys.exit(sys.version_info < {OLDEST_PYTHON})"]
+    return subprocess.run(check, check=False, capture_output=True).returncode == 0
+
+
+def make_environment() -> None:
+    """The environment with the packages of the lock and this checkout in it; nothing if it is there already."""
+    wanted = fingerprint()
+    if venv_works() and STAMP.exists() and STAMP.read_text() == wanted:
+        print("• Python environment: as it should be", flush=True)
+        return
+    if not venv_works():
+        with step("making the Python environment .venv"):
+            run_quietly([system_python(), "-m", "venv", "--clear", str(VENV)])
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    with step("installing the packages of requirements.lock (half a minute the first time)"):
+        run_quietly([*pip, "--require-hashes", "--requirement", str(LOCK)])
+    with step("installing Buri from this checkout"):
+        run_quietly([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+    STAMP.write_text(wanted)
+
+
+# --- the main jobs
+
+
+def with_privileges(*argv: str) -> list[str]:
+    """A command as root that leaves no files of root's in the checkout."""
+    settings = ["PYTHONDONTWRITEBYTECODE=1", f"PATH={SEARCH_PATH}"]
+    return [*as_root(), "env", *settings, *argv]
+
+
+def demo() -> int:
+    """Set up and run the demo; gives its exit code."""
+    if missing := missing_packages(LAB_PROGRAMS):
+        install_packages(missing)
+    require_lab()
+    make_environment()
+    return run_openly("the demo", with_privileges(str(PYTHON), "-m", "tests.lab.demo"))
+
+
+def test(pytest_arguments: Sequence[str]) -> int:
+    """Set up and run all checks and tests, or only pytest with the given arguments; gives the first bad exit code."""
+    if missing := missing_packages({**LAB_PROGRAMS, **TEST_PROGRAMS}):
+        install_packages(missing)
+    make_environment()
+    python = [str(PYTHON), "-m"]
+    pytest = [*python, "pytest"]
+    privileged = with_privileges(*pytest, "-p", "no:cacheprovider")
+    if pytest_arguments:
+        return run_openly("tests", [*privileged, *pytest_arguments])
+    jobs = {
+        "ruff: lint": [*python, "ruff", "check"],
+        "ruff: format": [*python, "ruff", "format", "--check"],
+        "mypy: types": [*python, "mypy"],
+        "tests without privileges": [*pytest, "-n", "2", "-q", "-m", "not lab and not privileged"],
+    }
+    for title, argv in jobs.items():
+        if code := run_openly(title, argv):
+            return code
+    require_lab()
+    return run_openly("tests with real adapters, and the lab", [*privileged, "-m", "lab or privileged"])
+
+
+def main() -> int:
+    """Read the arguments, run the job, and turn what is missing into a plain message."""
+    parser = argparse.ArgumentParser(prog="installer/run.py", description="Set Buri up here and run its main job.")
+    jobs = parser.add_subparsers(dest="job", required=True)
+    jobs.add_parser("demo", help="two computers behind two routers meet, on this one machine")
+    jobs.add_parser("test", help="all checks and tests; further arguments go to pytest")
+    arguments, rest = parser.parse_known_args()
+    if rest and arguments.job != "test":
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    try:
+        return demo() if arguments.job == "demo" else test(rest)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""What all tests share: Hypothesis without a stopwatch, the lab, and a plain word where root is missing."""
+
+import os
+from collections.abc import Generator, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.lab.topology import Lab
+
+LOG_TAIL = 6_000
+"""Characters of each log of the lab that a failed test shows."""
+
+settings.register_profile("buri", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("buri")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A privileged test without root fails and says why: a test that is silently not run proves nothing."""
+    needs_root = item.get_closest_marker("lab") or item.get_closest_marker("privileged")
+    if needs_root and os.geteuid() != 0:
+        pytest.fail("needs root: use `python3 installer/run.py test`, or add -m 'not lab and not privileged'")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test in the lab shows the end of what every program there printed."""
+    report = yield
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if report.failed and isinstance(lab, Lab):
+        report.sections.extend((f"lab: {name}", text[-LOG_TAIL:]) for name, text in lab.logs())
+    return report
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """An empty lab: an internet, and nothing on it yet."""
+    with Lab() as lab:
+        yield lab

@@ -1,0 +1,200 @@
+"""Whole computers: a namespace, a home folder, and Buri's programs started as a person would start them.
+
+Only the helper runs as root. Everything else is the user `nobody`, who sees the checkout mounted inside the lab's
+folder: a clone in somebody's private home works as well. Called by topology.py, used by scenarios.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any
+
+from tests.lab.namespace import Namespace
+from tests.lab.processes import LabError, Process, tool, wait_until
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+NOBODY = 65_534
+IN_CHECKOUT = 'mount --bind "$0" "$1"; cd "$1"; shift; exec "$@"'
+"""Shell words that show the checkout ($0) at a place ($1) and become the program that follows."""
+
+
+def as_user(user: int) -> list[str]:
+    """The words that give up root, every group and every privilege."""
+    return [tool("setpriv"), f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all"]
+
+
+class Machine:
+    """A computer with an address on its network and a home of its own."""
+
+    def __init__(self, namespace: Namespace, address4: IPv4Address, address6: IPv6Address) -> None:
+        self.namespace = namespace
+        self.name = namespace.name
+        self.address4 = address4
+        self.address6 = address6
+        self.home = namespace.folder / "home"
+        self._checkout = namespace.folder / "checkout"
+        self._checkout.mkdir()
+        self.home.mkdir(mode=0o700)
+        os.chown(self.home, NOBODY, NOBODY)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a person's shell would set, with a home of its own and no desktop."""
+        return {
+            "HOME": str(self.home),
+            "USER": self.name,
+            "LOGNAME": self.name,
+            "BURI_HOME": str(self.home / "buri"),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def run(self, *argv: str, root: bool = False, timeout: float = 30.0, given: str | None = None) -> str:
+        """Run a program on this computer to its end; gives its standard output. Raises LabError if it fails."""
+        words = self._words(argv, root)
+        return self.namespace.run(*words, timeout=timeout, environment=self.environment, given=given)
+
+    def start(self, log_name: str, *argv: str, root: bool = False, extra: Mapping[str, str] | None = None) -> Process:
+        """Start a program on this computer; it ends with the lab at the latest."""
+        environment = {**self.environment, **(extra or {})}
+        return self.namespace.start(log_name, *self._words(argv, root), environment=environment)
+
+    def python(self, code: str, *arguments: str, timeout: float = 30.0) -> str:
+        """Run a few lines of Python on this computer."""
+        return self.run(self.interpreter, "-c", code, *arguments, timeout=timeout)
+
+    def buri_words(self, *verb: str) -> list[str]:
+        """The words that start Buri here."""
+        return [self.interpreter, "-m", "app", *verb]
+
+    @property
+    def interpreter(self) -> str:
+        """This Python as the computer sees it: the checkout stands at another place there."""
+        own = Path(sys.executable)
+        return str(self._checkout / own.relative_to(CHECKOUT)) if own.is_relative_to(CHECKOUT) else str(own)
+
+    def _words(self, argv: tuple[str, ...], root: bool) -> list[str]:
+        user = [] if root else as_user(NOBODY)
+        return ["sh", "-e", "-c", IN_CHECKOUT, str(CHECKOUT), str(self._checkout), *user, *argv]
+
+
+class MediationServer(Machine):
+    """The mediation server on the internet."""
+
+    port = 12_975
+
+    def set_up(self) -> None:
+        """`buri server init`: keys, pool, configuration."""
+        self.run(*self.buri_words("server", "init", "--folder", self.server_folder))
+
+    @property
+    def server_folder(self) -> str:
+        return str(self.home / "server")
+
+    def go(self) -> Process:
+        """`buri server run`; returns when it answers."""
+        self.process = self.start("server", *self.buri_words("server", "run", "--folder", self.server_folder))
+        wait_until(lambda: self.listens() or not self.process.is_running, "the server to listen")
+        if not self.process.is_running:
+            raise LabError(f"the server ended with {self.process.exit_code}:\n{self.process.output()}")
+        return self.process
+
+    def listens(self) -> bool:
+        """Is the TCP port open?"""
+        return f":{self.port}" in self.namespace.run("ss", "-Hltn", f"sport = :{self.port}")
+
+    def kill9(self) -> None:
+        """A crash."""
+        self.process.kill9()
+
+    @property
+    def fingerprint(self) -> str:
+        """`SHA256:...` of the server's key, as its operator would tell it on the phone."""
+        words = self.run(*self.buri_words("server", "fingerprint", "--folder", self.server_folder)).split()
+        return next(word for word in words if word.startswith("SHA256:"))
+
+
+class Computer(Machine):
+    """A person's computer: a helper as root, an engine as the person, and the command line."""
+
+    helper: Process
+    engine: Process
+
+    def start_helper(self) -> Process:
+        """The privileged helper, serving this computer's person; returns when its socket is there."""
+        words = self.buri_words("helper", "--user", str(NOBODY))
+        self.helper = self.start("helper", *words, root=True)
+        self._wait_for_socket("helper", self.helper)
+        return self.helper
+
+    def start_engine(self, server: MediationServer, *options: str) -> Process:
+        """`buri up`, headless; returns when it takes commands."""
+        words = self.buri_words(
+            *("up", "--server", f"{server.address4}:{server.port}", "--fingerprint", server.fingerprint),
+            *("--nickname", self.name, "--key-file", "--log-level", "debug", *options),
+        )
+        self.engine = self.start("engine", *words)
+        self._wait_for_socket("engine", self.engine)
+        return self.engine
+
+    def go_online(self, server: MediationServer, *options: str) -> None:
+        """Start helper and engine, and wait until the server knows this computer and the adapter is up."""
+        self.start_helper()
+        self.start_engine(server, *options)
+        self.wait_until_online()
+
+    def buri(self, *verb: str, timeout: float = 30.0) -> Any:
+        """Run `buri VERB ... --json` as the person; gives the decoded answer, or None where there is none."""
+        answer = self.run(*self.buri_words(*verb, "--json"), timeout=timeout)
+        return json.loads(answer) if answer.strip() else None
+
+    def state(self) -> Any:
+        """The engine's state, as app/engine/state.py describes it."""
+        return self.buri("status")
+
+    def wait_until_online(self, timeout: float = 30.0) -> None:
+        """Until this computer is logged in and its adapter is up."""
+
+        def online() -> bool:
+            state = self.state()
+            return bool(state["server"]["status"] == "online" and state["helper"]["status"] == "up")
+
+        wait_until(online, f"{self.name} to be online", timeout)
+
+    def wait_for_peer(self, peer: "Computer", status: str = "direct", timeout: float = 30.0) -> Any:
+        """Until the peer has this status here; gives what is known of it."""
+        found: list[Any] = []
+
+        def reached() -> bool:
+            found[:] = [each for each in self.state()["peers"] if each["nickname"] == peer.name]
+            return bool(found) and found[0]["status"] == status
+
+        wait_until(reached, f"{self.name} to see {peer.name} {status}", timeout)
+        return found[0]
+
+    @property
+    def virtual_address(self) -> str:
+        """This computer's address in Buri's networks."""
+        return str(self.state()["server"]["address"])
+
+    def ping(self, address: str, count: int = 1, timeout: float = 5.0) -> str:
+        """The system's own `ping`; raises LabError if not one answer comes."""
+        return self.run(tool("ping"), "-n", "-c", str(count), "-i", "0.2", "-W", f"{timeout:g}", address, root=True)
+
+    def can_ping(self, address: str) -> bool:
+        """One ping, one second."""
+        tool("ping")
+        try:
+            self.ping(address, timeout=1.0)
+        except LabError:
+            return False
+        return True
+
+    def _wait_for_socket(self, role: str, process: Process) -> None:
+        socket_path = self.home / "buri" / "run" / f"{role}.sock"
+        wait_until(lambda: socket_path.exists() or not process.is_running, f"{process.name} to listen")
+        if not process.is_running:
+            raise LabError(f"{process.name} ended with {process.exit_code}:\n{process.output()}")

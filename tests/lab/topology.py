@@ -1,0 +1,186 @@
+"""The lab: computers behind routers, and an internet between them, all of it network namespaces of this machine.
+
+    with Lab(folder) as lab:
+        home = lab.router("home", nat=Nat.PORT_PRESERVING)
+        anna = lab.computer("anna", behind=home)
+
+The internet is a bridge with documentation addresses (RFC 5737, RFC 3849); routers and public computers hang on it. No
+packet can leave: no namespace has a link to the machine's own network. Used by the `lab` fixture and by demo.py; no
+pytest in here.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.lab.machines import Computer, MediationServer
+from tests.lab.namespace import Namespace, sweep
+from tests.lab.nat import Nat, rules
+
+INTERNET4 = "203.0.113.0/24"
+INTERNET6 = "2001:db8::/64"
+
+
+class Segment:
+    """A bridge named `lan` in a namespace, with the first address of both networks, to which others attach."""
+
+    def __init__(self, owner: Namespace, network4: IPv4Network, network6: IPv6Network) -> None:
+        self.owner = owner
+        self.network4 = network4
+        self.network6 = network6
+        self._attached = 0
+        owner.set_kernel("ipv4/ip_forward", "ipv6/conf/all/forwarding", value=1)
+        gateway4, gateway6 = self.interface_addresses(1)
+        owner.ip(
+            "link add lan type bridge mcast_snooping 0",
+            f"address add {gateway4} dev lan",
+            f"address add {gateway6} dev lan",
+            "link set lan up",
+        )
+
+    def interface_addresses(self, number: int) -> tuple[IPv4Interface, IPv6Interface]:
+        """The addresses of the computer with this number, 1 being the segment's own."""
+        length4, length6 = self.network4.prefixlen, self.network6.prefixlen
+        return (
+            IPv4Interface((int(self.network4.network_address) + number, length4)),
+            IPv6Interface((int(self.network6.network_address) + number, length6)),
+        )
+
+    def attach(self, namespace: Namespace, interface: str) -> tuple[IPv4Interface, IPv6Interface]:
+        """Plug a namespace in: its new `interface` gets the next addresses and default routes through this segment."""
+        self._attached += 1
+        port = f"port{self._attached}"
+        gateway4, gateway6 = self.interface_addresses(1)
+        own4, own6 = self.interface_addresses(1 + self._attached)
+        namespace.ip(f"link add {interface} type veth peer name {port} netns {self.owner.system_name}")
+        self.owner.ip(f"link set {port} master lan up")
+        namespace.ip(
+            f"link set {interface} up",
+            f"address add {own4} dev {interface}",
+            f"address add {own6} dev {interface}",
+            f"route add default via {gateway4.ip}",
+            f"route add default via {gateway6.ip}",
+        )
+        return own4, own6
+
+
+class Internet:
+    """Everything between the routers."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.segment = Segment(namespace, IPv4Network(INTERNET4), IPv6Network(INTERNET6))
+
+    def add_route(self, network: IPv4Network | IPv6Network, gateway: object) -> None:
+        """Send packets for `network` to `gateway`."""
+        self.namespace.ip(f"route add {network} via {gateway}")
+
+
+class Router:
+    """A router between its `lan` and what it hangs on: the internet, or another router (carrier-grade NAT)."""
+
+    def __init__(
+        self, namespace: Namespace, outside: "Internet | Router", nat: Nat, network4: IPv4Network, network6: IPv6Network
+    ) -> None:
+        self.namespace = namespace
+        self.outside = outside
+        self.nat = nat
+        self.segment: Segment
+        self.outer4, self.outer6 = outside.segment.attach(namespace, "wan")
+        self.segment = Segment(namespace, network4, network6)
+        namespace.nft(rules(nat))
+        outside.add_route(network6, self.outer6.ip)
+        if nat is Nat.NONE:
+            outside.add_route(network4, self.outer4.ip)
+
+    def add_route(self, network: IPv4Network | IPv6Network, gateway: object) -> None:
+        """Send packets for `network` to `gateway` behind this router, and lead them here from the internet."""
+        self.namespace.ip(f"route add {network} via {gateway}")
+        self.outside.add_route(network, self.outer6.ip if network.version == 6 else self.outer4.ip)
+
+    def reboot(self) -> None:
+        """Forget every mapping, as after a power cut: the rule set and the connection table are made anew."""
+        self.namespace.run("conntrack", "--flush")
+        self.namespace.nft("flush ruleset\n" + rules(self.nat))
+
+
+class Lab:
+    """A set of namespaces that lives as long as the `with` block and is gone afterwards, whatever happened inside."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Logs and homes go to `folder`, or to a temporary one that goes away with the lab."""
+        sweep()
+        self._temporary = folder is None
+        self.folder = folder if folder is not None else Path(tempfile.mkdtemp(prefix="buri-lab-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o755)
+        self._namespaces: list[Namespace] = []
+        self._routers = 0
+        self._closed = False
+        try:
+            self.internet = Internet(self.namespace("internet"))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def namespace(self, name: str) -> Namespace:
+        """A new, unconnected namespace."""
+        namespace = Namespace(name, len(self._namespaces), self.folder / name)
+        self._namespaces.append(namespace)
+        return namespace
+
+    def router(
+        self,
+        name: str,
+        nat: Nat = Nat.PORT_PRESERVING,
+        behind: Router | None = None,
+        network: str | None = None,
+    ) -> Router:
+        """A router on the internet, or behind another one; `network` is its inner IPv4 network."""
+        self._routers += 1
+        default = f"198.18.{self._routers}.0/24" if nat is Nat.NONE else f"192.168.{self._routers}.0/24"
+        inner4 = IPv4Network(network or default)
+        inner6 = IPv6Network(f"2001:db8:0:{self._routers:x}::/64")
+        return Router(self.namespace(name), behind or self.internet, nat, inner4, inner6)
+
+    def computer(self, name: str, behind: Router | None = None) -> Computer:
+        """A person's computer behind a router, or with public addresses."""
+        namespace = self.namespace(name)
+        segment = (behind or self.internet).segment
+        address4, address6 = segment.attach(namespace, "eth0")
+        return Computer(namespace, address4.ip, address6.ip)
+
+    def server(self, name: str = "server") -> MediationServer:
+        """A computer on the internet for the mediation server; it is set up and runs when this returns."""
+        namespace = self.namespace(name)
+        address4, address6 = self.internet.segment.attach(namespace, "eth0")
+        return MediationServer(namespace, address4.ip, address6.ip)
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        """Name and text of every log that holds anything."""
+        for path in sorted(self.folder.glob("*/*.log")):
+            text = path.read_text(errors="replace")
+            if text:
+                yield f"{path.parent.name}/{path.name}", text
+
+    def close(self) -> None:
+        """Take everything down; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        for namespace in reversed(self._namespaces):
+            namespace.delete()
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
