@@ -1,10 +1,14 @@
 """Errors that people can act on: every code has its sentences, every refusal of the server has a code."""
 
+import ast
 import re
 import string
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import app
 from app.engine import errors
 from app.engine.errors import SENTENCES, EngineError, ExitKind, engine_error
 from app.protocol.messages import HelloRefusal, Refusal
@@ -14,6 +18,23 @@ def details_of(code: str) -> dict[str, object]:
     """Something for every field that the sentences of a code have."""
     text = SENTENCES[code].message + SENTENCES[code].remedy
     return {name: "something" for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def calls_of_engine_error() -> Iterator[tuple[str, set[str]]]:
+    """Every `engine_error("code", detail=...)` in the sources."""
+    for path in Path(app.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(ast.Name("engine_error"), [ast.Constant(code), *_], keywords):
+                    yield str(code), {keyword.arg or "" for keyword in keywords}
+
+
+def test_every_error_that_the_sources_raise_is_in_the_table_with_its_details() -> None:
+    calls = list(calls_of_engine_error())
+    assert calls
+    for code, details in calls:
+        assert code in SENTENCES
+        assert details >= details_of(code).keys(), code
 
 
 @pytest.mark.parametrize("code", SENTENCES)
