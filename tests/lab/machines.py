@@ -36,6 +36,8 @@ class Machine:
         self.address6 = address6
         self.home = namespace.folder / "home"
         self._checkout = namespace.folder / "checkout"
+        if CHECKOUT.stat().st_mode & 0o005 != 0o005:
+            raise LabError(f"the lab's computers run as `nobody`, who may not read {CHECKOUT}: chmod -R go+rX it")
         self._checkout.mkdir()
         self.home.mkdir(mode=0o700)
         os.chown(self.home, NOBODY, NOBODY)
