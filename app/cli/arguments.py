@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-SECRET_HELP = "the password; `-` asks for it or reads one line, so that it does not show in the process list"
+SHARED_WORD_HELP = "the password; `-` asks for it or reads one line, so that it does not show in the process list"
 NETWORK_HELP = "a network's name or its number (0123-456-789)"
 PEER_HELP = "a peer's nickname, alias or virtual address"
 MEMBER_HELP = "a member's nickname or virtual address"
@@ -72,18 +72,18 @@ def _optional_network(parser: argparse.ArgumentParser) -> None:
 def _new_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help="the name of the new network")
     secret = parser.add_mutually_exclusive_group()
-    secret.add_argument("password", metavar="PASSWORD", nargs="?", help=SECRET_HELP)
+    secret.add_argument("password", metavar="PASSWORD", nargs="?", help=SHARED_WORD_HELP)
     secret.add_argument("--invite-only", action="store_true", help="no password; others need a link of `buri invite`")
 
 
 def _join(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help="the network's name, or an invite link (buri://...)")
-    parser.add_argument("password", metavar="PASSWORD", nargs="?", help=SECRET_HELP)
+    parser.add_argument("password", metavar="PASSWORD", nargs="?", help=SHARED_WORD_HELP)
 
 
 def _set_password(parser: argparse.ArgumentParser) -> None:
     _network(parser)
-    parser.add_argument("password", metavar="PASSWORD", nargs="?", help=f"{SECRET_HELP}; without: no password")
+    parser.add_argument("password", metavar="PASSWORD", nargs="?", help=f"{SHARED_WORD_HELP}; without: no password")
 
 
 def _set_access(parser: argparse.ArgumentParser) -> None:
@@ -186,7 +186,7 @@ VERBS = (
     Verb("identity", ENGINE, "show, back up, restore or renew the identity", "identity:run", _identity),
     Verb("doctor", ENGINE, "find out what is wrong, and what to do", "doctor:run", _nothing),
     Verb("list", NETWORKS, "all networks and their members", "networks:list_networks", _list),
-    Verb("network", NETWORKS, "one network in full", "networks:show", _network),
+    Verb("network", NETWORKS, "one network in full", "networks:show_network", _network),
     Verb("create", NETWORKS, "make a network", "networks:create", _new_network),
     Verb("join", NETWORKS, "join a network, by name or invite link", "networks:join", _join, ("do-join",)),
     Verb("leave", NETWORKS, "leave a network", "networks:leave", _network),
@@ -201,7 +201,7 @@ VERBS = (
     Verb("evict", OWNER, "put a member out", "members:evict", _evict),
     Verb("unban", OWNER, "forget a ban", "members:unban", _banned),
     Verb("rename", OWNER, "a member's name in one network", "members:rename", _rename),
-    Verb("peer", PEERS, "all about one peer", "peers:show", _peer),
+    Verb("peer", PEERS, "all about one peer", "peers:show_peer", _peer),
     Verb("alias", PEERS, "call a peer something on this computer only", "peers:set_alias", _alias),
     Verb("ping", PEERS, "measure the way through the tunnel", "peers:ping", _ping),
     Verb("chat", PEERS, "send a message, or listen and talk", "chat:run", _chat),
@@ -245,7 +245,7 @@ def build_parser() -> Parser:
         parents=[common],
     )
     parser.add_argument("--version", action="store_true", help="show the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", help=argparse.SUPPRESS)
+    verbs = parser.add_subparsers(dest="verb", prog="buri", metavar="VERB", help=argparse.SUPPRESS)
     for verb in VERBS:
         description = verb.summary[0].upper() + verb.summary[1:] + "."
         child = verbs.add_parser(verb.name, aliases=verb.aliases, parents=[common], description=description)

@@ -23,10 +23,6 @@ ANSWER_DEADLINE = 40.0
 
 Value = TypeVar("Value")
 
-_EXIT_CODES = {
-    "server-not-configured": ExitCode.FAILED,
-}
-
 
 class EngineClient:
     """A connection to the running engine; a context manager.
@@ -92,12 +88,12 @@ class EngineClient:
         """The next answer to any request. Raises the CommandError of a Failed one."""
         while (answer := self._buffered_answer()) is None:
             self.read_socket()
-        return _checked(answer)
+        return checked(answer)
 
     def ready_answers(self) -> Iterator[control.ControlAnswer]:
-        """The answers that are here already, without waiting."""
+        """The answers that are here already, Failed ones too, without waiting."""
         while (answer := self._buffered_answer()) is not None:
-            yield _checked(answer)
+            yield answer
 
     def fileno(self) -> int:
         """The socket, for a selector."""
@@ -197,16 +193,15 @@ def _decoded(data: bytes, kind: type[Value]) -> Value:
         raise _nonsense() from error
 
 
-def _checked(answer: control.ControlAnswer) -> control.ControlAnswer:
+def checked(answer: control.ControlAnswer) -> control.ControlAnswer:
+    """The answer, unless it is Failed: then its CommandError is raised."""
     if isinstance(answer, control.Failed):
-        exit_code = exit_code_of(answer.code)
-        raise CommandError(exit_code, answer.code, answer.title, answer.message, answer.remedy)
+        from app.engine.errors import exit_code_of  # only now: it loads the whole protocol
+
+        raise CommandError(
+            ExitCode(exit_code_of(answer.code)), answer.code, answer.title, answer.message, answer.remedy
+        )
     return answer
-
-
-def exit_code_of(code: str) -> ExitCode:
-    """The exit code for an error code of the engine."""
-    return _EXIT_CODES.get(code, ExitCode.FAILED)
 
 
 def _gone() -> CommandError:

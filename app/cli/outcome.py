@@ -4,9 +4,10 @@ Codes of errors are those of engine/errors.py, carried by the control socket, an
 Used by every module of the command line.
 """
 
-import json
 import sys
 from enum import IntEnum
+
+import msgspec
 
 
 class ExitCode(IntEnum):
@@ -39,10 +40,16 @@ class CommandError(Exception):
         self.remedy = remedy
 
 
+def show(text: str, document: object, *, as_json: bool) -> None:
+    """Print one result: `text` for people, or `document` (what msgspec can turn into JSON) in one line."""
+    sys.stdout.write((msgspec.json.encode(document).decode() if as_json else text) + "\n")
+    sys.stdout.flush()
+
+
 def show_error(error: CommandError, *, as_json: bool) -> int:
     """Tell the error on standard error (and as a JSON document on standard output); gives the exit code."""
     if as_json:
         fields = {"code": error.code, "title": error.title, "message": error.message, "remedy": error.remedy}
-        sys.stdout.write(json.dumps({"error": fields}, ensure_ascii=False) + "\n")
+        show("", {"error": fields}, as_json=True)
     sys.stderr.write("\n".join(line for line in (error.title, error.message, error.remedy) if line) + "\n")
     return error.exit_code
