@@ -92,7 +92,10 @@ class Channel:
 
     async def receive(self) -> IpcMessage:
         """The next message. Raises a ChannelError; only after MalformedMessage the channel can still be used."""
-        data = await self.receive_frame()
+        return self.decode(await self.receive_frame())
+
+    def decode(self, data: bytes) -> IpcMessage:
+        """The message in a frame. Raises MalformedMessage."""
         try:
             return self._codec.decode(data)
         except msgspec.DecodeError as error:
@@ -184,7 +187,7 @@ class Caller(Generic[Received]):
         self._channel = channel
         self._notification = notification
         self._on_notification = on_notification
-        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._waiting: dict[int, tuple[Request, asyncio.Future[Reply]]] = {}
         self._last_number = 0
         self._lost: ChannelError | None = None
 
@@ -197,7 +200,7 @@ class Caller(Generic[Received]):
             raise self._lost
         number = self._next_number()
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = reply
+        self._waiting[number] = (request, reply)
         try:
             async with asyncio.timeout(deadline):
                 await self._channel.send(msgspec.structs.replace(request, request=number))
@@ -219,22 +222,26 @@ class Caller(Generic[Received]):
             if self._lost is None:
                 self._lose(ChannelClosed("closed"))
 
+    def end_waiting(self, kind: type[Request], error: Exception) -> None:
+        """Let all calls with requests of `kind` that wait for a reply raise `error`; a reply to them is ignored."""
+        for request, reply in self._waiting.values():
+            if isinstance(request, kind) and not reply.done():
+                reply.set_exception(error)
+                reply.exception()  # counts as seen, even if the call is still sending and meets another error there
+
     def _take(self, message: IpcMessage) -> None:
         if isinstance(message, self._notification):
             self._on_notification(message)
             return
         if not isinstance(message, Reply):
             raise MalformedMessage(f"{type(message).__name__} is neither reply nor notification")
-        waiting = self._waiting.get(message.request)
-        if waiting is not None and not waiting.done():  # else it came after its deadline
-            waiting.set_result(message)
+        _, reply = self._waiting.get(message.request, (None, None))
+        if reply is not None and not reply.done():  # else it came after its deadline
+            reply.set_result(message)
 
     def _lose(self, error: ChannelError) -> None:
         self._lost = error
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(error)
-                waiting.exception()  # counts as seen, even if the caller is still sending and meets the error there
+        self.end_waiting(Request, error)
         self._channel.abort()
 
     def _next_number(self) -> int:

@@ -39,19 +39,26 @@ class AdapterError(Exception):
 
 
 class Tun(Protocol):
-    """An open virtual adapter that carries IP packets; it disappears from the system when its last user closes it."""
+    """An open virtual adapter that carries IP packets; it disappears when its last descriptor is closed."""
+
+    @property
+    def fd(self) -> int:
+        """The descriptor packets are read from and written to, owned by whoever opened the adapter."""
+        ...
 
     @property
     def name(self) -> str:
         """The name the system gave it."""
         ...
 
-    def fileno(self) -> int:
-        """The descriptor packets are read from and written to."""
+    @property
+    def partial_checksums(self) -> bool:
+        """The system takes and gives partial checksums and TCP super packets."""
         ...
 
-    def close(self) -> None:
-        """Give it up; idempotent."""
+    @property
+    def udp_segmentation(self) -> bool:
+        """The system takes and gives UDP super packets."""
         ...
 
 

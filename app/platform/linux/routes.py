@@ -18,15 +18,12 @@ from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from app.platform.interfaces import AdapterConfig, AdapterError
+from app.platform.linux.tun import GSO_MAX_SIZE, TX_QUEUE_LENGTH
 
 logger = logging.getLogger(__name__)
 
 PREFIX_BITS6 = 96
 """Bits before the IPv4 part of a virtual IPv6 address: an adapter takes as much of the /96 as of its IPv4 pool."""
-QUEUE_LENGTH = 100
-"""Packets that wait in the adapter; with segmentation offload each has up to 45 segments, so latency stays low."""
-GSO_MAX_SIZE = 62_000
-"""Bytes in one packet that the kernel leaves to be segmented: as many as fit into one UDP train after sealing."""
 BROADCAST_ROUTES = ("255.255.255.255/32", "224.0.0.0/4")
 """Limited broadcast and multicast go to the virtual LAN, so that LAN discovery works at once."""
 LOWEST_METRIC = 1_000
@@ -52,7 +49,9 @@ class LinuxRoutes:
             index = self._index(netlink)
             _refuse_clash(netlink, index, config)
             self._keep_ipv6_quiet(netlink, index)
-            netlink.link("set", index=index, mtu=config.mtu, txqlen=QUEUE_LENGTH, gso_max_size=GSO_MAX_SIZE, state="up")
+            netlink.link(
+                "set", index=index, mtu=config.mtu, txqlen=TX_QUEUE_LENGTH, gso_max_size=GSO_MAX_SIZE, state="up"
+            )
             _set_addresses(netlink, index, socket.AF_INET, config.address, config.prefix_length)
             self._set_address6(netlink, index, config)
             for destination in BROADCAST_ROUTES:
