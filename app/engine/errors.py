@@ -75,6 +75,12 @@ _IDENTITY: Final = {
         "What {place} holds can't be read: {reason}.",
         "Restore a backup with `buri identity restore FILE --replace`. Nothing was changed.",
     ),
+    "identity-none": Sentences(
+        "There is no identity here yet.",
+        "This computer was not started with Buri so far.",
+        "`buri up` makes one at its first start.",
+        _NOT_FOUND,
+    ),
     "identity-exists": Sentences(
         "There is an identity here already.",
         "This computer is {fingerprint}.",
@@ -115,7 +121,7 @@ _IDENTITY: Final = {
     "passphrase-unreadable": Sentences(
         "The passphrase can't be read.",
         "{place}: {reason}.",
-        "The first line of that file must be the passphrase.",
+        "The passphrase is the first line of the file, or the value of BURI_KEY_PASSPHRASE.",
     ),
 }
 
