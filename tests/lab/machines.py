@@ -39,8 +39,11 @@ class Machine:
         if CHECKOUT.stat().st_mode & 0o005 != 0o005:
             raise LabError(f"the lab's computers run as `nobody`, who may not read {CHECKOUT}: chmod -R go+rX it")
         self._checkout.mkdir()
-        self.home.mkdir(mode=0o700)
-        os.chown(self.home, NOBODY, NOBODY)
+        self.buri_home = self.home / "buri"
+        self.run_folder = self.buri_home / "run"
+        for folder in (self.home, self.buri_home, self.run_folder):
+            folder.mkdir(mode=0o700)
+            os.chown(folder, NOBODY, NOBODY)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -49,7 +52,7 @@ class Machine:
             "HOME": str(self.home),
             "USER": self.name,
             "LOGNAME": self.name,
-            "BURI_HOME": str(self.home / "buri"),
+            "BURI_HOME": str(self.buri_home),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -106,7 +109,7 @@ class MediationServer(Machine):
 
     def listens(self) -> bool:
         """Is the TCP port open?"""
-        return f":{self.port}" in self.namespace.run("ss", "-Hltn", f"sport = :{self.port}")
+        return f":{self.port}" in self.namespace.run(tool("ss"), "-Hltn", f"sport = :{self.port}")
 
     def kill9(self) -> None:
         """A crash."""
@@ -196,7 +199,11 @@ class Computer(Machine):
         return True
 
     def _wait_for_socket(self, role: str, process: Process) -> None:
-        socket_path = self.home / "buri" / "run" / f"{role}.sock"
-        wait_until(lambda: socket_path.exists() or not process.is_running, f"{process.name} to listen")
+        path = str(self.run_folder / f"{role}.sock")
+
+        def listens() -> bool:
+            return path in self.namespace.run(tool("ss"), "-Hlx", "src", path)
+
+        wait_until(lambda: listens() or not process.is_running, f"{process.name} to listen at {path}")
         if not process.is_running:
             raise LabError(f"{process.name} ended with {process.exit_code}:\n{process.output()}")

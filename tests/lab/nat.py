@@ -82,3 +82,19 @@ def rules(nat: Nat) -> str:
             return firewall + TRANSLATION % (REMEMBER, LET_ALL_IN, "masquerade")
         case Nat.RESTRICTED:
             return firewall + TRANSLATION % (REMEMBER, LET_CONTACTED_IN, "masquerade")
+
+
+def lossy(interface: str, share: float) -> str:
+    """A rule set that loses this share of what arrives at an interface, before anything else sees it.
+
+    A train of segments that the sender left to the network card to cut counts as one packet here.
+    """
+    hundredths_of_percent = round(share * 10_000)
+    return f"""
+table netdev loss_{interface} {{
+  chain arriving {{
+    type filter hook ingress device {interface} priority 0;
+    numgen random mod 10000 < {hundredths_of_percent} drop
+  }}
+}}
+"""

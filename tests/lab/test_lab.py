@@ -164,6 +164,25 @@ def test_a_router_may_stand_behind_a_carriers_router(lab: Lab) -> None:
     assert seen.startswith(str(carrier.outer4.ip))
 
 
+def test_a_bad_cable_loses_packets_both_ways(lab: Lab) -> None:
+    public = lab.computer("public")
+    anna = lab.computer("anna", loss=0.5)
+    report = anna.run("ping", "-n", "-c", "60", "-i", "0.01", "-W", "1", str(public.address4), root=True)
+    received = int(report.split(" received")[0].split()[-1])
+    assert 1 <= received <= 40  # a quarter comes back: 15 of 60
+
+
+def test_a_rebooted_router_has_forgotten_its_mappings(lab: Lab) -> None:
+    public = lab.computer("public")
+    router = lab.router("router", Nat.SYMMETRIC)
+    inner = lab.computer("inner", behind=router)
+    place = reflector(public, 4000)
+    before = inner.python(ASK, place)
+    assert inner.python(ASK, place) == before
+    router.reboot()
+    assert inner.python(ASK, place) != before
+
+
 def test_two_computers_share_one_home_network(lab: Lab) -> None:
     home = lab.router("home")
     anna, ben = lab.computer("anna", behind=home), lab.computer("ben", behind=home)

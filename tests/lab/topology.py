@@ -19,7 +19,7 @@ from typing import Self
 
 from tests.lab.machines import Computer, MediationServer
 from tests.lab.namespace import Namespace, sweep
-from tests.lab.nat import Nat, rules
+from tests.lab.nat import Nat, lossy, rules
 
 INTERNET4 = "203.0.113.0/24"
 INTERNET6 = "2001:db8::/64"
@@ -50,8 +50,11 @@ class Segment:
             IPv6Interface((int(self.network6.network_address) + number, length6)),
         )
 
-    def attach(self, namespace: Namespace, interface: str) -> tuple[IPv4Interface, IPv6Interface]:
-        """Plug a namespace in: its new `interface` gets the next addresses and default routes through this segment."""
+    def attach(self, namespace: Namespace, interface: str, loss: float = 0.0) -> tuple[IPv4Interface, IPv6Interface]:
+        """Plug a namespace in: its new `interface` gets the next addresses and default routes through this segment.
+
+        Of all packets in each direction the share `loss` (0 to 1) vanishes on the cable.
+        """
         self._attached += 1
         port = f"port{self._attached}"
         gateway4, gateway6 = self.interface_addresses(1)
@@ -65,6 +68,9 @@ class Segment:
             f"route add default via {gateway4.ip}",
             f"route add default via {gateway6.ip}",
         )
+        if loss:
+            namespace.nft(lossy(interface, loss))
+            self.owner.nft(lossy(port, loss))
         return own4, own6
 
 
@@ -155,11 +161,11 @@ class Lab:
         inner6 = IPv6Network(f"2001:db8:0:{self._routers:x}::/64")
         return Router(self.namespace(name), behind or self.internet, nat, inner4, inner6)
 
-    def computer(self, name: str, behind: Router | None = None) -> Computer:
-        """A person's computer behind a router, or with public addresses."""
+    def computer(self, name: str, behind: Router | None = None, loss: float = 0.0) -> Computer:
+        """A person's computer behind a router, or with public addresses; `loss` is the share lost each way, 0 to 1."""
         namespace = self.namespace(name)
         segment = (behind or self.internet).segment
-        address4, address6 = segment.attach(namespace, "eth0")
+        address4, address6 = segment.attach(namespace, "eth0", loss)
         return Computer(namespace, address4.ip, address6.ip)
 
     def server(self, name: str = "server") -> MediationServer:
