@@ -82,7 +82,7 @@ async def open_interface(request: ConfigureInterface, name_prefix: str) -> Inter
     with _open_socket(request) as udp:
         tun = _open_adapter(name_prefix, request.offload)
         try:
-            LinuxRoutes(tun.name).apply(config)
+            await asyncio.to_thread(LinuxRoutes(tun.name).apply, config)
             pump, channel = await _start_pump(tun, udp, request)
         finally:
             os.close(tun.fd)
@@ -153,8 +153,9 @@ def _pump_command(tun: TunDevice, udp: socket.socket, control: socket.socket, re
     """The launcher's own argument, the pid of this process, then those of app/dataplane/process.py."""
     command = [sys.executable, "-P", "-m", "app.helper.pump_launcher", str(os.getpid())]
     command += ["--tun-fd", str(tun.fd), "--udp-fd", str(udp.fileno()), "--control-fd", str(control.fileno())]
-    command += ["--address", format_address(request.address), "--prefix-length", str(request.prefix_length)]
+    command += ["--address", str(request.address), "--prefix-length", str(request.prefix_length)]
     command += ["--mtu", str(request.mtu)]
+    command += ["--merges-tcp"] * tun.partial_checksums + ["--merges-udp"] * tun.udp_segmentation
     return command
 
 

@@ -136,7 +136,7 @@ class EngineConnection:
         try:
             checked = _with_checked_endpoint(request)
         except RemoteProtocolError as error:
-            return _failed(request, "bad-endpoint", str(error))
+            return _failed(request, "endpoint", str(error))
         try:
             await self._interface.forward(checked)
         except ChannelError:
