@@ -225,6 +225,11 @@ _CONNECTION: Final = {
         "{reason}.",
         "Start it: `sudo systemctl start buri-helper`, or as root `buri helper`. See `buri doctor`.",
     ),
+    "helper-lost": Sentences(
+        "Buri's helper went away.",
+        "The adapter and all tunnels ended with it.",
+        "Buri starts it again by itself. If it stays away, see its log and `buri doctor`.",
+    ),
     "helper-failed": Sentences(
         "The helper could not do its part.", "{reason}.", "See `buri doctor`; a restart of the helper may mend it."
     ),

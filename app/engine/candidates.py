@@ -1,0 +1,149 @@
+"""Where this computer may be reached: its interfaces' addresses, and its outside endpoints as reflectors see them.
+
+Candidates as in RFC 8445 section 5.1.1. Reflectors are asked through the helper's one UDP socket (STUN, RFC 8489), so
+that what they see is the mapping that peers will use. Owned by engine/peers.py.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from app.engine.timing import Timing
+from app.platform.addresses import LocalAddress, local_addresses
+from app.protocol import stun
+from app.protocol.messages import MAX_CANDIDATES, Candidate, CandidateKind
+from app.protocol.stun import MessageClass, StunMessage
+from app.protocol.wire import VIRTUAL_PREFIX6, Endpoint, RemoteProtocolError, checked_endpoint
+
+logger = logging.getLogger(__name__)
+
+MAX_REFLECTORS = 8
+_RETRANSMISSIONS = (0.0, 0.25, 0.75)
+"""Seconds after the first request at which it is sent (again)."""
+
+Send = Callable[[Endpoint, bytes], None]
+ListAddresses = Callable[[], list[LocalAddress]]
+
+
+class Reflectors:
+    """Learns the outside endpoints of the helper's socket and remembers them for a while."""
+
+    def __init__(self, send: Send, timing: Timing) -> None:
+        self.endpoints: tuple[Endpoint, ...] = ()
+        """The reflectors to ask."""
+        self.found: tuple[Endpoint, ...] = ()
+        """The outside endpoints; more than one IPv4 endpoint means a mapping that depends on the destination."""
+        self._send = send
+        self._timing = timing
+        self._asked_at = float("-inf")
+        self._waiting: dict[bytes, asyncio.Future[Endpoint]] = {}
+        self._asking = asyncio.Lock()
+
+    def forget(self) -> None:
+        """The network or the socket changed: ask again next time."""
+        self.found = ()
+        self._asked_at = float("-inf")
+
+    def receive(self, message: StunMessage) -> bool:
+        """Take a STUN message; False if it answers none of our questions."""
+        waiting = self._waiting.get(message.transaction_id)
+        if waiting is None:
+            return False
+        mapped = message.mapped_address
+        if message.message_class is MessageClass.SUCCESS and mapped is not None and not waiting.done():
+            try:
+                waiting.set_result(checked_endpoint(*mapped))
+            except RemoteProtocolError as error:
+                logger.debug("reflector: %s", error)
+        return True
+
+    async def ask(self) -> tuple[Endpoint, ...]:
+        """The outside endpoints, asked for anew if they are not fresh. Empty if no reflector answers."""
+        loop = asyncio.get_running_loop()
+        async with self._asking:
+            if loop.time() - self._asked_at < self._timing.reflexive_lifetime:
+                return self.found
+            self.found = await self._ask_all()
+            if self.found:
+                self._asked_at = loop.time()
+            return self.found
+
+    async def _ask_all(self) -> tuple[Endpoint, ...]:
+        loop = asyncio.get_running_loop()
+        questions = {secrets.token_bytes(stun.TRANSACTION_ID_LENGTH): each for each in self.endpoints[:MAX_REFLECTORS]}
+        if not questions:
+            return ()
+        answers: list[asyncio.Future[Endpoint]] = [loop.create_future() for _ in questions]
+        self._waiting.update(zip(questions, answers, strict=True))
+        started = loop.time()
+        try:
+            for delay in _RETRANSMISSIONS:
+                await _wait_all(answers, started + delay)
+                self._send_unanswered(questions)
+            await _wait_all(answers, started + self._timing.reflector_timeout)
+        finally:
+            for transaction in questions:
+                del self._waiting[transaction]
+        return tuple(dict.fromkeys(answer.result() for answer in answers if answer.done()))
+
+    def _send_unanswered(self, questions: dict[bytes, Endpoint]) -> None:
+        for transaction, reflector in questions.items():
+            if not self._waiting[transaction].done():
+                self._send(reflector, stun.encode(StunMessage(MessageClass.REQUEST, transaction)))
+
+
+async def _wait_all(answers: Sequence[asyncio.Future[Endpoint]], until: float) -> None:
+    waiting = [each for each in answers if not each.done()]
+    patience = until - asyncio.get_running_loop().time()
+    if waiting and patience > 0:
+        await asyncio.wait(waiting, timeout=patience)
+
+
+def host_endpoints(
+    addresses: Sequence[LocalAddress], port: int, own_interface: str, pool: IPv4Network | None, ipv6: bool
+) -> list[Endpoint]:
+    """The interface addresses as endpoints, without the virtual adapter's and without the pool's."""
+    found = []
+    for each in addresses:
+        address = ip_address(each.address)
+        if each.interface == own_interface or (address.version == 6 and not ipv6):
+            continue
+        if (pool is not None and address in pool) or address in _VIRTUAL6:
+            continue
+        found.append(Endpoint(str(address), port))
+    return found
+
+
+def as_candidates(hosts: Sequence[Endpoint], reflexive: Sequence[Endpoint]) -> tuple[Candidate, ...]:
+    """Everything to tell a peer, interfaces first, each endpoint once, at most MAX_CANDIDATES."""
+    kinds = dict.fromkeys(reflexive, CandidateKind.REFLEXIVE)
+    kinds.update((endpoint, CandidateKind.HOST) for endpoint in hosts)
+    ordered = sorted(kinds, key=lambda endpoint: (kinds[endpoint], endpoint))
+    reserved = [each for each in ordered if kinds[each] is CandidateKind.REFLEXIVE][:4]
+    kept = [each for each in ordered if each not in reserved][: MAX_CANDIDATES - len(reserved)] + reserved
+    return tuple(Candidate(kinds[each], each.host, each.port) for each in kept)
+
+
+async def resolve_reflectors(host: str, ports: Sequence[int]) -> tuple[Endpoint, ...]:
+    """The server's reflectors at all its addresses, at most one of each family. Empty if the name does not resolve."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except OSError as error:
+        logger.debug("reflectors: %s", error)
+        return ()
+    by_family = {family: address[0] for family, _, _, _, address in reversed(found)}
+    return tuple(Endpoint(str(address), port) for address in by_family.values() for port in ports)
+
+
+_VIRTUAL6 = IPv6Network((VIRTUAL_PREFIX6, 96))
+
+
+def read_addresses() -> list[LocalAddress]:
+    """The interface addresses; none if the system does not tell."""
+    try:
+        return local_addresses()
+    except OSError as error:
+        logger.warning("own addresses can't be read: %s", error)
+        return []
