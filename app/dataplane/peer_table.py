@@ -1,0 +1,140 @@
+"""Who is reached by which virtual address, and which session a receiver index means.
+
+Plain objects that the pump changes between packets; nothing here does I/O. Used by outbound.py, inbound.py, control.py.
+"""
+
+from app.protocol.tunnel import AeadSession, TunnelSession
+from app.protocol.wire import Endpoint
+
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+"""As the UDP socket reports it: two fields of an IPv4 socket, four of an IPv6 one."""
+
+
+class Interface:
+    """What the adapter is: its own address, its pool, its MTU."""
+
+    __slots__ = ("address", "broadcast", "host_mask", "mtu")
+
+    def __init__(self, address: int, prefix_length: int, mtu: int) -> None:
+        self.address = address
+        self.host_mask = 0xFFFFFFFF >> prefix_length
+        self.broadcast = address | self.host_mask
+        self.mtu = mtu
+
+
+class Peer:
+    """One peer: its path, its sessions and its traffic."""
+
+    __slots__ = (
+        "address",
+        "broadcast",
+        "last_received",
+        "last_sent",
+        "path",
+        "received_bytes",
+        "received_packets",
+        "sending",
+        "sent_bytes",
+        "sent_packets",
+        "sessions",
+        "told_path",
+    )
+
+    def __init__(self, address: int, path: SocketAddress) -> None:
+        self.address = address
+        self.path = path
+        self.told_path = path
+        """The endpoint that EndpointChanged last named, or the path."""
+        self.broadcast = True
+        self.sessions: list[PeerSession] = []
+        """In the order of their installation; all of them receive."""
+        self.sending: PeerSession | None = None
+        self.sent_bytes = 0
+        self.sent_packets = 0
+        self.received_bytes = 0
+        self.received_packets = 0
+        self.last_sent = 0.0
+        self.last_received = 0.0
+
+
+class PeerSession:
+    """A tunnel session and whose it is."""
+
+    __slots__ = ("aead", "confirmed", "partial_checksums", "peer", "tunnel")
+
+    def __init__(self, peer: Peer, tunnel: TunnelSession, confirmed: bool, partial_checksums: bool) -> None:
+        self.peer = peer
+        self.tunnel = tunnel
+        self.aead = tunnel if isinstance(tunnel, AeadSession) else None
+        """The tunnel again if it can seal and open in place."""
+        self.confirmed = confirmed
+        self.partial_checksums = partial_checksums and self.aead is not None
+
+
+class PeerTable:
+    """All peers by address and all sessions by local index."""
+
+    __slots__ = ("family6", "peers", "sessions")
+
+    def __init__(self, family6: bool) -> None:
+        self.family6 = family6
+        """The UDP socket is an IPv6 one: IPv4 endpoints are written as mapped addresses."""
+        self.peers: dict[int, Peer] = {}
+        self.sessions: dict[int, PeerSession] = {}
+
+    def install(
+        self, address: int, path: SocketAddress, session: TunnelSession, confirmed: bool, partial: bool
+    ) -> Peer:
+        """Add a session to the peer at `address`, made if it is new; its path becomes `path`."""
+        peer = self.peers.get(address)
+        if peer is None:
+            peer = self.peers[address] = Peer(address, path)
+        peer.path = peer.told_path = path
+        entry = PeerSession(peer, session, confirmed, partial)
+        peer.sessions.append(entry)
+        self.sessions[session.local_index] = entry
+        if confirmed:
+            peer.sending = entry
+        return peer
+
+    def confirm(self, entry: PeerSession) -> bool:
+        """The far side used the session; gives whether it is the one that sends now (no newer one was confirmed)."""
+        entry.confirmed = True
+        sessions = entry.peer.sessions
+        sending = entry.peer.sending
+        if sending is None or sessions.index(entry) > sessions.index(sending):
+            entry.peer.sending = entry
+            return True
+        return False
+
+    def drop_session(self, local_index: int) -> None:
+        """Forget a session; the newest confirmed one that is left sends on."""
+        entry = self.sessions.pop(local_index, None)
+        if entry is None:
+            return
+        peer = entry.peer
+        peer.sessions.remove(entry)
+        if peer.sending is entry:
+            peer.sending = next((left for left in reversed(peer.sessions) if left.confirmed), None)
+
+    def remove_peer(self, address: int) -> None:
+        """Forget a peer with its sessions."""
+        peer = self.peers.pop(address, None)
+        if peer is not None:
+            for entry in peer.sessions:
+                del self.sessions[entry.tunnel.local_index]
+            peer.sessions.clear()
+            peer.sending = None
+
+    def socket_address(self, endpoint: Endpoint) -> SocketAddress | None:
+        """What the UDP socket takes for `endpoint`, in the form in which it reports it; None for an IPv6 one it
+        cannot reach."""
+        if ":" in endpoint.host:
+            return (endpoint.host, endpoint.port, 0, 0) if self.family6 else None
+        return (f"::ffff:{endpoint.host}", endpoint.port, 0, 0) if self.family6 else (endpoint.host, endpoint.port)
+
+
+def endpoint_of(address: SocketAddress) -> Endpoint:
+    """The endpoint of an address that the UDP socket reported."""
+    host = address[0]
+    return Endpoint(host[7:] if host.startswith("::ffff:") and "." in host else host, address[1])

@@ -1,0 +1,110 @@
+"""The pump: one thread, one poll loop over the adapter, the UDP socket and the control socket.
+
+No timers: it sleeps until a descriptor is ready, so an idle pump costs nothing. It ends when the control socket closes
+or the adapter is gone. It uses descriptors that others made and needs no privilege. Started by process.py.
+"""
+
+import select
+import socket
+import time
+from typing import NamedTuple
+
+from app.dataplane.control import Control, ControlClosed, Requests
+from app.dataplane.counters import Counters
+from app.dataplane.inbound import Inbound
+from app.dataplane.outbound import Outbound
+from app.dataplane.peer_table import Interface, PeerTable
+from app.dataplane.udp_port import UdpPort
+from app.ipc.schema import PumpRequest, Reply
+
+_BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+class PumpOptions(NamedTuple):
+    """What the pump is given: descriptors and what the adapter is."""
+
+    tun: int
+    """The TUN device, non-blocking, with a 10-byte virtio header on every packet."""
+    udp: socket.socket
+    """The UDP socket, non-blocking, bound."""
+    control: socket.socket
+    """The pump's end of a stream socket pair."""
+    address: int
+    prefix_length: int
+    mtu: int
+    merges_tcp: bool
+    """The adapter takes TCP super packets and partial checksums."""
+    merges_udp: bool
+    """The adapter takes UDP super packets."""
+
+
+class Pump:
+    """The whole packet path of one adapter."""
+
+    def __init__(self, options: PumpOptions) -> None:
+        self._options = options
+        counters = Counters()
+        table = PeerTable(family6=options.udp.family == socket.AF_INET6)
+        interface = Interface(options.address, options.prefix_length, options.mtu)
+        options.control.setblocking(False)
+        self._port = UdpPort(options.udp, counters)
+        self._control = Control(options.control, counters)
+        self._outbound = Outbound(options.tun, self._port, table, interface, counters, self._control.notify)
+        self._inbound = Inbound(
+            options.tun,
+            options.udp,
+            table,
+            interface,
+            counters,
+            self._control.notify,
+            self._outbound.session_ready,
+            (options.merges_tcp, options.merges_udp),
+        )
+        self._requests = Requests(table, self._outbound, self._port, counters)
+        self._now = 0.0
+
+    def run(self) -> None:
+        """Carry packets until the control socket closes or the adapter is gone."""
+        options = self._options
+        tun, udp, control = options.tun, options.udp.fileno(), options.control.fileno()
+        poll = select.poll()
+        interests = {tun: select.POLLIN, udp: select.POLLIN, control: select.POLLIN}
+        for fd, interest in interests.items():
+            poll.register(fd, interest)
+        try:
+            while True:
+                ready = dict(poll.poll())
+                self._now = time.monotonic()
+                if ready.get(tun, 0) & _BROKEN:
+                    return
+                if udp in ready:
+                    self._turn_udp(ready[udp])
+                if tun in ready:
+                    self._outbound.forward(self._now)
+                if control in ready:
+                    self._control.receive(self._execute)
+                if self._control.wants_to_send:
+                    self._control.send()
+                blocked = self._port.blocked
+                self._set_interest(poll, interests, tun, 0 if blocked else select.POLLIN)
+                self._set_interest(poll, interests, udp, select.POLLIN | (select.POLLOUT if blocked else 0))
+                unsent = select.POLLOUT if self._control.wants_to_send else 0
+                self._set_interest(poll, interests, control, select.POLLIN | unsent)
+        except ControlClosed:
+            return
+
+    def _turn_udp(self, events: int) -> None:
+        if events & select.POLLOUT:
+            self._port.resume()
+            self._outbound.forward(self._now)
+        if events & ~select.POLLOUT:
+            self._inbound.receive(self._now)
+
+    def _execute(self, request: PumpRequest) -> Reply:
+        return self._requests.execute(request, self._now)
+
+    @staticmethod
+    def _set_interest(poll: select.poll, interests: dict[int, int], fd: int, interest: int) -> None:
+        if interests[fd] != interest:
+            interests[fd] = interest
+            poll.modify(fd, interest)
