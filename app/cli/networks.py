@@ -137,17 +137,18 @@ def network_document(network: NetworkView, peers: tuple[PeerView, ...]) -> dict[
 
 def _read_link(link: str, state: EngineState) -> tuple[str, str | None]:
     """Name and secret of the network in an invite link. Raises CommandError if it is not for the engine's server."""
-    from app.protocol.invite import InviteFormatError, parse_invite  # only now: it loads the crypto library
+    from app.protocol.invite import InviteError, parse_invite  # only now: it loads the crypto library
+    from app.protocol.keys import format_fingerprint
     from app.protocol.network_secret import secret_to_invite
 
     remedy = "Copy it again, whole, from where you got it."
     try:
         invite = parse_invite(link)
-    except InviteFormatError as error:
+    except InviteError as error:
         raise CommandError(
             ExitCode.USAGE, "invite-not-valid", "This invite link can't be used.", f"{error}.", remedy
         ) from None
-    if invite.fingerprint_text != state.server.fingerprint:
+    if format_fingerprint(invite.fingerprint) != state.server.fingerprint:
         raise CommandError(
             ExitCode.REFUSED,
             "invite-other-server",
