@@ -156,6 +156,10 @@ class Computer(Machine):
         answer = self.run(*self.buri_words(*verb, "--json"), timeout=timeout)
         return json.loads(answer) if answer.strip() else None
 
+    def buri_lines(self, *verb: str, timeout: float = 30.0) -> list[Any]:
+        """As `buri`, for verbs that answer with one JSON document in each line."""
+        return [json.loads(line) for line in self.run(*self.buri_words(*verb, "--json"), timeout=timeout).splitlines()]
+
     def state(self) -> Any:
         """The engine's state, as app/engine/state.py describes it."""
         return self.buri("status")
@@ -188,6 +192,11 @@ class Computer(Machine):
     def ping(self, address: str, count: int = 1, timeout: float = 5.0) -> str:
         """The system's own `ping`; raises LabError if not one answer comes."""
         return self.run(tool("ping"), "-n", "-c", str(count), "-i", "0.2", "-W", f"{timeout:g}", address, root=True)
+
+    def wait_for_answer(self, address: str, timeout: float = 20.0) -> None:
+        """Ping every 50 ms until the first answer comes. Raises LabError if none does within `timeout` seconds."""
+        words = ["-n", "-c", "1", "-i", "0.05", "-w", f"{timeout:.0f}", address]
+        self.run(tool("ping"), *words, root=True, timeout=timeout + 5)
 
     def can_ping(self, address: str) -> bool:
         """One ping, one second."""

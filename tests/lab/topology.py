@@ -172,7 +172,10 @@ class Lab:
         """A computer on the internet for the mediation server; it is set up and runs when this returns."""
         namespace = self.namespace(name)
         address4, address6 = self.internet.segment.attach(namespace, "eth0")
-        return MediationServer(namespace, address4.ip, address6.ip)
+        server = MediationServer(namespace, address4.ip, address6.ip)
+        server.set_up()
+        server.go()
+        return server
 
     def logs(self) -> Iterator[tuple[str, str]]:
         """Name and text of every log that holds anything."""
