@@ -25,7 +25,7 @@ from keyring.errors import KeyringError
 from app.base.atomic_file import write_atomically
 from app.engine.errors import engine_error
 from app.engine.settings import KeyRecord, KeyStorage, Profile
-from app.protocol.keys import MAX_PEM, IdentityKey, KeyFormatError, WrongPassphraseError
+from app.protocol.keys import MAX_PEM, IdentityKey, KeyFormatError, WrongPassphraseError, is_encrypted_pem
 
 logger = logging.getLogger(__name__)
 
@@ -150,9 +150,10 @@ class IdentityKeeper:
 
     def _adopt(self, storage: KeyStorage) -> IdentityKey | None:
         """A key that lies in its place although the settings know of none: they were lost, or never written."""
-        key = self._read_file()
+        key, found = self._read_file(), KeyStorage.FILE
         if key is not None:
-            found = KeyStorage.FILE if self._passphrase is None else KeyStorage.ENCRYPTED_FILE
+            if is_encrypted_pem(self._profile.identity_file.read_bytes()):
+                found = KeyStorage.ENCRYPTED_FILE
         elif storage is KeyStorage.KEYRING:
             key, found = self._read_keyring(self._service), KeyStorage.KEYRING
         if key is None:

@@ -185,7 +185,7 @@ class IdentityKey:
         """
         if len(data) > MAX_PEM:
             raise KeyFormatError("private key: file too large")
-        encrypted = b"BEGIN ENCRYPTED PRIVATE KEY" in data
+        encrypted = is_encrypted_pem(data)
         if encrypted and not passphrase:
             raise WrongPassphraseError("private key: needs its passphrase")
         try:
@@ -218,6 +218,11 @@ class IdentityKey:
             return self._storage_cipher(purpose).decrypt(sealed[:12], sealed[12:], purpose)
         except InvalidTag:
             raise KeyFormatError("sealed data: damaged, or sealed for another key") from None
+
+
+def is_encrypted_pem(data: bytes) -> bool:
+    """Whether a PEM file holds an encrypted private key: one that needs its passphrase."""
+    return b"BEGIN ENCRYPTED PRIVATE KEY" in data
 
 
 def _key_from_primes(p: int, q: int) -> rsa.RSAPrivateKey:
