@@ -262,7 +262,7 @@ class Outbound:
 
     def _send_parts(self, session: PeerSession, shape: Shape, packet: bytes, count: int) -> None:
         """Copy a super packet into the slots and send it, in several trains if it has too many segments for one."""
-        for first in range(0, count, shape.limit): in range(0, count, shape.limit):
+        for first in range(0, count, shape.limit):
             part = min(shape.limit, count - first)
             if self._port.blocked:
                 self._counters["drop-udp-full"] += part

@@ -2,7 +2,7 @@
 
 Making them needs CAP_NET_ADMIN (the helper); using the descriptors needs no privilege (the pump). Addresses, MTU,
 queue length and routes are not made here: app/platform/linux/routes.py does that, and for the pump's sake it sets
-MTU 1,400, `gso_max_size` and `gso_ipv4_max_size` GSO_MAX_SIZE, and `txqlen` TX_QUEUE_LENGTH.
+MTU 1,400, `gso_max_size` GSO_MAX_SIZE (which covers IPv4 as well) and `txqlen` TX_QUEUE_LENGTH.
 
 Sources: Linux Documentation/networking/tuntap.rst, include/uapi/linux/if_tun.h and virtio_net.h, udp(7).
 """

@@ -1,0 +1,1 @@
+"""Measurements of the packet path; never part of the test suite."""
