@@ -155,18 +155,24 @@ def _accept_key(parser: argparse.ArgumentParser) -> None:
 def _identity(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     common = common_options()
-    actions.add_parser("show", parents=[common], help="address, fingerprint, and where the private key is kept")
+    show = actions.add_parser("show", parents=[common], help="fingerprint, addresses, where the private key is kept")
     backup = actions.add_parser("backup", parents=[common], help="write the private key to a file, with a passphrase")
-    backup.add_argument("file", type=Path, metavar="FILE")
+    backup.add_argument("file", type=Path, metavar="FILE", help="must not exist")
     restore = actions.add_parser("restore", parents=[common], help="take the private key of a backup")
     restore.add_argument("file", type=Path, metavar="FILE")
     restore.add_argument("--replace", action="store_true", help="also if there is another identity here already")
     new = actions.add_parser("new", parents=[common], help="make a new identity: a new account, a new address")
     new.add_argument("--replace", action="store_true", help="give up the identity that is here")
-    for parser_with_passphrase in (backup, restore, new):
-        parser_with_passphrase.add_argument("--passphrase-file", type=Path, metavar="FILE", help="its first line")
-    for parser_with_store in (restore, new):
-        parser_with_store.add_argument("--key-file", action="store_true", help="keep it in a file, not in the keyring")
+    for action in (backup, restore):
+        action.add_argument(
+            "--backup-passphrase-file", type=Path, metavar="FILE", help="first line: the passphrase of the backup"
+        )
+    for action in (restore, new):
+        action.add_argument("--key-file", action="store_true", help="keep it in a file, not in the system's keyring")
+    for action in (show, backup, restore, new):
+        action.add_argument(
+            "--passphrase-file", type=Path, metavar="FILE", help="first line: the passphrase of the private key's file"
+        )
 
 
 ENGINE, NETWORKS, OWNER, PEERS, ROLES = (

@@ -28,12 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_role(words: list[str]) -> int:
     if words[0] == "server":
-        from app.cli import server
+        from app.cli.server import main as run_server
 
-        return server.main(words[1:])
-    from app.helper import service
+        return run_server(words[1:])
+    from app.helper.service import main as run_helper
 
-    return service.main(words[1:])
+    return run_helper(words[1:])
 
 
 def _run_verb(words: list[str]) -> int:

@@ -6,6 +6,7 @@ Used by every module of the command line.
 
 import sys
 from enum import IntEnum
+from typing import Protocol
 
 import msgspec
 
@@ -38,6 +39,25 @@ class CommandError(Exception):
         self.title = title
         self.message = message
         self.remedy = remedy
+
+
+class EngineFailure(Protocol):
+    """What engine/errors.py raises, as far as it is shown."""
+
+    code: str
+    title: str
+    message: str
+    remedy: str
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that ends with it."""
+        ...
+
+
+def command_error(error: EngineFailure) -> CommandError:
+    """An error of the engine as one of the command line's."""
+    return CommandError(ExitCode(error.exit_code), error.code, error.title, error.message, error.remedy)
 
 
 def show(text: str, document: object, *, as_json: bool) -> None:

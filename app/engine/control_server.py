@@ -1,15 +1,14 @@
 """The engine's socket: the command line's requests in, the engine's answers out.
 
 One Unix socket for each home, for its user (and root) alone: folder 0700, socket 0600, and the kernel is asked who
-calls. A lock beside it keeps a second engine from the same home; a socket that a killed engine left is replaced. What
-a client sends can end at most its own connection; one that does not read is dropped.
+calls. A socket that a killed engine left is replaced: engine/home_lock.py lets one engine in at a time. What a client
+sends can end at most its own connection; one that does not read is dropped.
 
 Started by the composition root of whoever runs an engine (app/cli/up.py, the GUI). It holds no policy: each request
 becomes one call of the engine's facade, by the tables of app/engine/control_requests.py.
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import socket
@@ -39,53 +38,38 @@ BACKLOG = 16
 _MAX_SENTENCE = 512
 
 
-class EngineAlreadyRuns(Exception):
-    """Another engine uses this home; the text names its process if it is known."""
-
-
 class SocketUnusable(Exception):
-    """The socket or its lock can't be made; the text says why."""
+    """The socket can't be made; the text says why."""
 
 
 class ControlServer:
     """Listens from `start` to `stop`; made for one engine."""
 
     def __init__(self, engine: Engine, path: Path) -> None:
-        """`path` is the socket's; the lock is the file beside it that ends in `.lock`."""
+        """`path` is the socket's; its folder is made if it is missing."""
         self._engine = engine
         self._path = path
         self._callers = LinuxHelperService(users=(os.geteuid(),))
         self._tasks = Tasks()
         self._clients = 0
-        self._lock: int | None = None
         self._server: asyncio.Server | None = None
 
-    def claim(self) -> None:
-        """Take the home for this engine, before it starts. Raises EngineAlreadyRuns or SocketUnusable."""
+    async def start(self) -> None:
+        """Listen; the home's lock is held. Raises SocketUnusable."""
         try:
             private_folder(self._path.parent)
-            self._lock = _locked(self._path.with_suffix(".lock"))
-        except OSError as error:
-            raise SocketUnusable(f"{self._path.parent}: {error.strerror or error}") from None
-
-    async def start(self) -> None:
-        """Listen; `claim` comes first. Raises SocketUnusable."""
-        try:
             listener = _listening(self._path)
         except OSError as error:  # a path that is too long comes without a number
             raise SocketUnusable(f"{self._path}: {error.strerror or error}") from None
         self._server = await asyncio.start_unix_server(self._accept, sock=listener, backlog=BACKLOG)
 
     async def stop(self) -> None:
-        """End all connections, remove the socket and give the home free; idempotent."""
+        """End all connections and remove the socket; idempotent."""
         if self._server is not None:
             self._server.close()
             self._server = None
             self._path.unlink(missing_ok=True)
         await self._tasks.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         channel = Channel(reader, writer, control.REQUESTS, max_frame=control.MAX_CONTROL_FRAME)
@@ -213,23 +197,8 @@ def _failed(request: int, code: str, title: str, message: str = "", remedy: str 
     return control.Failed(code[:64], *sentences, request=request)
 
 
-def _locked(path: Path) -> int:
-    """The descriptor of this home's locked file; the system gives it free when this process ends, however it ends."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(lock, 32).decode("ascii", "replace").strip()
-        os.close(lock)
-        process = f", process {holder}," if holder.isdecimal() else ""
-        raise EngineAlreadyRuns(f"Another engine{process} uses {path.parent}.") from None
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
-    return lock
-
-
 def _listening(path: Path) -> socket.socket:
-    """A listening socket that only this user may connect to. The lock is held: what lies there is left over."""
+    """A listening socket that only this user may connect to. The home is locked: what lies there is left over."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o177)  # the mode must hold from the first moment on

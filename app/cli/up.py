@@ -1,0 +1,248 @@
+"""`buri up`: the engine without a window, in the foreground until Ctrl-C. Composition root of the headless engine.
+
+It claims the home, applies what the arguments change, opens the identity, starts engine and control socket, and tells
+in one line each what a person should know: that it runs, every problem, and that it is over.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.base.logs import set_up_logging
+from app.base.tasks import Tasks
+from app.cli.outcome import CommandError, ExitCode, command_error, show, show_error
+from app.cli.render import all_problems, printable
+from app.engine.control_server import ControlServer, SocketUnusable
+from app.engine.engine import Engine
+from app.engine.errors import EngineError
+from app.engine.helper_client import HelperClient, connect_helper
+from app.engine.helper_link import HelperConnector
+from app.engine.home_lock import HomeInUse, HomeLock
+from app.engine.identity import IdentityKeeper, choose_storage, read_passphrase
+from app.engine.settings import Profile, ServerAddress
+from app.engine.state import EngineState, Problem, ServerStatus
+from app.ipc.schema import Notification
+from app.platform import paths
+from app.protocol.invite import Invite, InviteError, checked_host, parse_invite
+from app.protocol.keys import IdentityKey, KeyFormatError, format_fingerprint, parse_fingerprint
+from app.protocol.messages import checked_name
+from app.protocol.network_secret import secret_to_invite
+from app.protocol.wire import SERVER_PORT, RemoteProtocolError
+
+
+def run(arguments: Namespace) -> int:
+    """Run until SIGINT or SIGTERM; gives the exit code."""
+    set_up_logging(arguments.log_level)
+    try:
+        folders = paths.private_folder(paths.config_folder()), paths.private_folder(paths.state_folder())
+        with HomeLock(folders[1]):
+            invite = _read_invite(arguments)
+            profile = Profile(*folders)
+            _apply(arguments, invite, profile)
+            identity = _open_identity(arguments, profile)
+            return asyncio.run(_serve(arguments, invite, profile, identity))
+    except EngineError as error:
+        raise command_error(error) from error
+    except HomeInUse as error:
+        remedy = "Stop that one first, or use another folder with --home."
+        raise CommandError(ExitCode.FAILED, "already-running", "Buri runs already.", str(error), remedy) from None
+    except SocketUnusable as error:
+        remedy = "Choose a folder of your own, with a short name, with --home."
+        raise CommandError(
+            ExitCode.FAILED, "socket-unusable", "The engine's socket can't be made.", str(error), remedy
+        ) from None
+    except OSError as error:
+        raise CommandError(
+            ExitCode.FAILED,
+            "home-unusable",
+            "The engine's folder can't be used.",
+            str(error),
+            "Choose one with --home.",
+        ) from error
+
+
+def parse_server(text: str, fingerprint: str) -> ServerAddress:
+    """The server that `HOST[:PORT]` (IPv6 in brackets) and a fingerprint name. Raises CommandError (usage)."""
+    host, port = text, str(SERVER_PORT)
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        number = int(port) if port.isascii() and port.isdecimal() else 0
+        if not 0 < number <= 65_535:
+            raise InviteError(f"{port!r} is no port")
+        return ServerAddress(host=checked_host(host), port=number, fingerprint=format_fingerprint(_key(fingerprint)))
+    except (InviteError, KeyFormatError) as error:
+        raise _usage("server-not-valid", "The server is not given right.", error) from None
+
+
+def _key(fingerprint: str) -> bytes:
+    return parse_fingerprint(fingerprint if fingerprint.startswith("SHA256:") else f"SHA256:{fingerprint}")
+
+
+def _usage(code: str, title: str, error: Exception) -> CommandError:
+    return CommandError(ExitCode.USAGE, code, title, f"{error}.", "See `buri up --help`.")
+
+
+def _read_invite(arguments: Namespace) -> Invite | None:
+    if arguments.invite is None:
+        return None
+    try:
+        return parse_invite(arguments.invite)
+    except InviteError as error:
+        raise _usage("invite-not-valid", "This invite link can't be used.", error) from None
+
+
+def _apply(arguments: Namespace, invite: Invite | None, profile: Profile) -> None:
+    """Remember in the settings what the arguments say."""
+    changes: dict[str, Any] = {}
+    server = _chosen_server(arguments, invite, profile.settings.server)
+    if server is not None:
+        changes["server"] = server
+    if arguments.suite is not None:
+        changes["suite"] = arguments.suite
+    if arguments.nickname is not None or not profile.settings.nickname:
+        changes["nickname"] = _nickname(arguments.nickname)
+    if arguments.offline:
+        changes["logged_in"] = False
+    if changes:
+        profile.change(**changes)
+
+
+def _chosen_server(arguments: Namespace, invite: Invite | None, known: ServerAddress | None) -> ServerAddress | None:
+    if invite is not None:
+        return ServerAddress(host=invite.host, port=invite.port, fingerprint=format_fingerprint(invite.fingerprint))
+    if arguments.server is None and arguments.fingerprint is None:
+        return None
+    if arguments.server is None and known is not None:
+        return parse_server(str(known), arguments.fingerprint)
+    if arguments.server is not None and arguments.fingerprint is not None:
+        return parse_server(arguments.server, arguments.fingerprint)
+    if arguments.server is not None and known is not None:
+        same = parse_server(arguments.server, known.fingerprint)
+        if same == known:
+            return known
+    raise CommandError(
+        ExitCode.USAGE,
+        "fingerprint-missing",
+        "A server needs a name and a fingerprint.",
+        "Without the fingerprint anybody could pose as the server.",
+        "Ask its operator for an invite link, or for what `buri server fingerprint` prints, for --fingerprint.",
+    )
+
+
+def _nickname(given: str | None) -> str:
+    try:
+        return checked_name(given if given is not None else socket.gethostname() or "computer")
+    except RemoteProtocolError as error:
+        raise _usage("nickname-not-valid", "This nickname can't be used.", error) from None
+
+
+def _open_identity(arguments: Namespace, profile: Profile) -> IdentityKey:
+    passphrase = read_passphrase(arguments.passphrase_file)
+    storage = choose_storage(arguments.key_file, passphrase)
+    keeper = IdentityKeeper(profile, passphrase)
+    known = profile.settings.key
+    identity = keeper.open(storage)
+    record = profile.settings.key
+    if known is None and record is not None:
+        sys.stderr.write(f"This computer is {record.fingerprint}.\n{keeper.notice(record.storage)}\n")
+    return identity
+
+
+async def _serve(arguments: Namespace, invite: Invite | None, profile: Profile, identity: IdentityKey) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # a closed terminal is no reason to drop tunnels
+    engine = Engine(identity, profile, _helper_at(arguments.helper_socket))
+    server = ControlServer(engine, paths.engine_socket())
+    tasks = Tasks()
+    try:
+        await server.start()
+        await engine.start()
+        engine.subscribe(_Reporter(as_json=arguments.json).report)
+        if invite is not None and invite.network is not None:
+            tasks.start("join by invite", _join(engine, invite, as_json=arguments.json))
+        await stop.wait()
+    finally:
+        await tasks.close()
+        await server.stop()
+        await engine.stop()
+    show("Buri has stopped.", {"event": "stopped"}, as_json=arguments.json)
+    return ExitCode.OK
+
+
+def _helper_at(socket_path: Path | None) -> HelperConnector:
+    async def connect(on_notification: Callable[[Notification], None]) -> HelperClient:
+        return await connect_helper(on_notification, socket_path)
+
+    return connect
+
+
+async def _join(engine: Engine, invite: Invite, *, as_json: bool) -> None:
+    """Join the network that the link names, once the server is there; a member already needs nothing."""
+    online = asyncio.Event()
+
+    def watch(state: EngineState) -> None:
+        if state.server.status is ServerStatus.ONLINE:
+            online.set()
+
+    unsubscribe = engine.subscribe(watch)
+    try:
+        await online.wait()
+    finally:
+        unsubscribe()
+    assert invite.network is not None
+    if any(network.name == invite.network for network in engine.state.networks):
+        return
+    secret = secret_to_invite(invite.secret) if invite.secret is not None else None
+    try:
+        result = await engine.join_network(invite.network, None, secret)
+    except EngineError as error:
+        show_error(command_error(error), as_json=as_json)
+        return
+    name = printable(invite.network)
+    text = f"{name}: the owner must let you in first." if result.pending else f"Joined {name}."
+    show(text, {"event": "joined", "network": invite.network, "pending": result.pending}, as_json=as_json)
+
+
+class _Reporter:
+    """Tells, in the terminal where the engine runs, what changed for the person."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._told = ""
+        self._problems: list[Problem] = []
+
+    def report(self, state: EngineState) -> None:
+        """Called with every new state."""
+        self._report_login(state)
+        problems = all_problems(state)
+        for problem in problems:
+            if problem not in self._problems:
+                text = " ".join(part for part in (f"! {problem.title}", problem.message, problem.remedy) if part)
+                show(text, {"event": "problem", "problem": problem}, as_json=self._as_json)
+        for problem in self._problems:
+            if problem not in problems:
+                show(f"  Over: {problem.title}", {"event": "solved", "problem": problem}, as_json=self._as_json)
+        self._problems = problems
+
+    def _report_login(self, state: EngineState) -> None:
+        server = state.server
+        told = {ServerStatus.ONLINE: "online", ServerStatus.LOGGED_OUT: "logged-out"}.get(server.status)
+        if told is None or told == self._told:
+            return
+        self._told = told
+        text = f"Buri runs: {printable(server.nickname)}, address {server.address}, on {server.host}:{server.port}."
+        if told == "logged-out":
+            text = "Buri runs, logged out. Connect with `buri login`."
+        show(text, {"event": told, "server": server}, as_json=self._as_json)
