@@ -263,6 +263,9 @@ _ASKED: Final = {
     "chat-too-long": Sentences(
         "The message is too long.", "A message has at most {limit} bytes.", "Split it.", _REFUSED
     ),
+    "chat-queue-full": Sentences(
+        "Too many messages wait.", "{name} has not been reached for long.", "Wait until it is online.", _REFUSED
+    ),
     "password-needed": Sentences(
         "This network has a password.", "{name} asks for it.", "Give it: `buri join {name} PASSWORD`.", _REFUSED
     ),

@@ -1,0 +1,205 @@
+"""Chat with all peers: one conversation each, a bounded history in memory, and what waits for absent peers.
+
+Messages travel only inside tunnels. What could not be delivered because the peer has no tunnel waits and is sent when
+there is one; what fails although there is a tunnel has failed. Owned by engine/engine.py.
+"""
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.engine.errors import engine_error
+from app.engine.state import ChatMessage, ChatStatus
+from app.protocol.conversation import (
+    ChatConversation,
+    ChatDelivered,
+    ChatEvent,
+    ChatFailed,
+    ChatId,
+    ChatReceived,
+    shown_text,
+)
+from app.protocol.tunnel_message import ChatAcknowledge, ChatFragment
+from app.protocol.wire import MAX_CHAT, Address, LocalProtocolError, format_address
+
+logger = logging.getLogger(__name__)
+
+MAX_HISTORY = 200
+"""Messages remembered for each peer."""
+MAX_QUEUED = 200
+"""Messages that wait for one absent peer."""
+
+Subscriber = Callable[[ChatMessage], None]
+
+
+class _PeerChat:
+    """What belongs to one peer."""
+
+    def __init__(self) -> None:
+        self.conversation = ChatConversation()
+        self.history: deque[ChatMessage] = deque(maxlen=MAX_HISTORY)
+        self.queued: deque[int] = deque()
+        """Our numbers of messages that wait for a tunnel."""
+        self.numbers: dict[ChatId, int] = {}
+        """Our numbers of messages that are on their way."""
+        self.stalled: dict[ChatId, int] = {}
+        """Our numbers of messages that were on their way when the tunnel went; the peer may have them."""
+
+    def find(self, number: int) -> ChatMessage | None:
+        return next((each for each in reversed(self.history) if each.id == number), None)
+
+
+class Chat:
+    """All conversations.
+
+    `send` seals a message to a peer, `is_up` tells whether there is a tunnel to it, `on_deadline` is called when a
+    deadline may have moved.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Address, bytes], None],
+        is_up: Callable[[Address], bool],
+        on_deadline: Callable[[], None],
+    ) -> None:
+        self._send_message = send
+        self._is_up = is_up
+        self._on_deadline = on_deadline
+        self._peers: dict[Address, _PeerChat] = {}
+        self._last_number = 0
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
+        """Call back with every new message and every change of one. Gives the function that ends it."""
+        self._subscribers.append(callback)
+
+        def end() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return end
+
+    def history(self, peer: Address, limit: int) -> tuple[ChatMessage, ...]:
+        """The last messages with a peer, oldest first."""
+        chat = self._peers.get(peer)
+        return tuple(chat.history)[-limit:] if chat is not None and limit > 0 else ()
+
+    def find(self, peer: Address, number: int) -> ChatMessage | None:
+        """A remembered message as it is now."""
+        chat = self._peers.get(peer)
+        return None if chat is None else chat.find(number)
+
+    def send(self, peer: Address, text: str, now: float) -> ChatMessage:
+        """Take a message. Raises EngineError if it can't be sent or too many wait."""
+        text = shown_text(text)
+        if not 0 < len(text.encode()) <= MAX_CHAT:
+            raise engine_error("chat-too-long", limit=MAX_CHAT)
+        chat = self._chat(peer)
+        if len(chat.queued) >= MAX_QUEUED:
+            raise engine_error("chat-queue-full", name=format_address(peer))
+        self._last_number += 1
+        message = ChatMessage(self._last_number, format_address(peer), text, time.time(), ChatStatus.QUEUED)
+        chat.history.append(message)
+        chat.queued.append(message.id)
+        self._tell(message)
+        self._send_queued(peer, chat, now)
+        return chat.find(message.id) or message
+
+    def tunnel_up(self, peer: Address, now: float) -> None:
+        """There is a tunnel: send what waits."""
+        chat = self._peers.get(peer)
+        if chat is None:
+            return
+        chat.conversation.send_now(now)
+        self._retry_stalled(chat, now)
+        self._send_queued(peer, chat, now)
+
+    def receive(self, peer: Address, message: ChatFragment | ChatAcknowledge, now: float) -> None:
+        """Take a chat message that came through the peer's tunnel."""
+        chat = self._chat(peer)
+        chat.conversation.receive_message(message, now)
+        self._flush(peer, chat, now)
+
+    def next_deadline(self) -> float | None:
+        """When `handle_deadline` wants to be called."""
+        deadlines = (each.conversation.next_deadline() for each in self._peers.values())
+        return min((each for each in deadlines if each is not None), default=None)
+
+    def handle_deadline(self, now: float) -> None:
+        """Retry, acknowledge and give up what is due."""
+        for peer, chat in self._peers.items():
+            if (chat.conversation.next_deadline() or math.inf) <= now:
+                chat.conversation.handle_deadline(now)
+                self._flush(peer, chat, now)
+
+    def _chat(self, peer: Address) -> _PeerChat:
+        return self._peers.setdefault(peer, _PeerChat())
+
+    def _send_queued(self, peer: Address, chat: _PeerChat, now: float) -> None:
+        while chat.queued and self._is_up(peer):
+            message = chat.find(chat.queued[0])
+            if message is not None:
+                try:
+                    chat_id = chat.conversation.send(message.text, int(message.time * 1000), now)
+                except LocalProtocolError:
+                    break  # the conversation is full; what is delivered makes room
+                chat.numbers[chat_id] = message.id
+                self._change(chat, message.id, ChatStatus.SENT)
+            chat.queued.popleft()
+        self._flush(peer, chat, now)
+
+    def _retry_stalled(self, chat: _PeerChat, now: float) -> None:
+        """Under their lasting ids, so that what the peer has already is not shown twice."""
+        stalled, chat.stalled = chat.stalled, {}
+        for chat_id, number in stalled.items():
+            try:
+                chat.conversation.retry(chat_id, now)
+            except LocalProtocolError:
+                self._change(chat, number, ChatStatus.FAILED)
+            else:
+                chat.numbers[chat_id] = number
+                self._change(chat, number, ChatStatus.SENT)
+
+    def _flush(self, peer: Address, chat: _PeerChat, now: float) -> None:
+        delivered = False
+        while (event := chat.conversation.next_event()) is not None:
+            self._handle(peer, chat, event)
+            delivered = delivered or isinstance(event, ChatDelivered)
+        for payload in chat.conversation.messages_to_send(now):
+            if self._is_up(peer):
+                self._send_message(peer, payload)
+        self._on_deadline()
+        if delivered and chat.queued:
+            self._send_queued(peer, chat, now)
+
+    def _handle(self, peer: Address, chat: _PeerChat, event: ChatEvent) -> None:
+        match event:
+            case ChatReceived():
+                self._last_number += 1
+                message = ChatMessage(
+                    self._last_number, format_address(peer), event.text, time.time(), ChatStatus.RECEIVED
+                )
+                chat.history.append(message)
+                self._tell(message)
+            case ChatDelivered():
+                self._change(chat, chat.numbers.pop(event.message_id, 0), ChatStatus.DELIVERED)
+            case ChatFailed():
+                number = chat.numbers.pop(event.message_id, 0)
+                if self._is_up(peer):
+                    self._change(chat, number, ChatStatus.FAILED)
+                else:
+                    chat.stalled[event.message_id] = number
+                    self._change(chat, number, ChatStatus.QUEUED)
+
+    def _change(self, chat: _PeerChat, number: int, status: ChatStatus) -> None:
+        for at, message in enumerate(chat.history):
+            if message.id == number and message.status is not status:
+                chat.history[at] = replace(message, status=status)
+                self._tell(chat.history[at])
+
+    def _tell(self, message: ChatMessage) -> None:
+        for subscriber in tuple(self._subscribers):
+            subscriber(message)

@@ -1,0 +1,393 @@
+"""Everything between this computer and one peer: search for a path, sessions, their renewal, and what to show of it.
+
+One link exists for each account that shares a network, and holds its state; what it wants done it asks of its
+`Outlet`. The lower address begins handshakes; the higher one asks for them through the server. Called by
+engine/peers.py in the loop, with `now` as loop time.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.engine.networks import SharedPeer
+from app.engine.timing import Timing
+from app.ipc.schema import (
+    DropSession,
+    InstallSession,
+    RemovePeer,
+    Request,
+    SendDatagram,
+    SendMessage,
+    SetPeerPath,
+    UdpEndpoint,
+)
+from app.protocol.liveness import Health, PathChosen, PathMonitor, TunnelAlive, TunnelSilent
+from app.protocol.messages import CandidateKind, Introduced, PeerCapability
+from app.protocol.path import Candidate, CheckCredentials, NoPathYet, PathFinder, PathFound, candidates_from
+from app.protocol.peer_handshake import SessionEstablished
+from app.protocol.tunnel_message import Goodbye, Keepalive, ProbeReply, ProbeRequest, encode
+from app.protocol.wire import Address, Endpoint, NetworkId
+
+MAX_OLD_SESSIONS = 4
+"""Replaced sessions that still receive; the oldest goes."""
+MAX_BLIND_ATTEMPTS = 6
+"""Attempts to mend the tunnel to a peer that is silent and that the server does not see."""
+
+
+class Outlet(Protocol):
+    """What a link asks of its owner."""
+
+    def post(self, request: Request) -> None:
+        """Send a request to the pump."""
+        ...
+
+    def introduce(self, peer: Address, wants_answer: bool) -> None:
+        """Tell the peer our candidates through the server, if both are there."""
+        ...
+
+    def begin_handshake(self, peer: Address, endpoints: Sequence[Endpoint], now: float) -> None:
+        """Begin a handshake, or let the one that runs use these endpoints too."""
+        ...
+
+    def came_up(self, peer: Address, now: float) -> None:
+        """The first session of a tunnel can send."""
+        ...
+
+
+@dataclass(slots=True)
+class Session:
+    """One session as the helper has it."""
+
+    local_index: int
+    suite: int
+    established_at: float
+    proven: frozenset[NetworkId]
+    networks: frozenset[NetworkId]
+    """Networks that it rests on: proven, or without a secret on both sides."""
+    endpoint: Endpoint
+    """Where its handshake ended."""
+    initiator: bool
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What the pump reported last of a peer; times in loop time."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    last_received: float | None = None
+    earlier: tuple[int, int] = field(default=(0, 0))
+    """Bytes sent and received over adapters that are gone."""
+
+
+class PeerLink:
+    """The link to one peer. `enabled` is False while its key is not known or not trusted, or it is blocked."""
+
+    def __init__(self, shared: SharedPeer, own: Address, outlet: Outlet, timing: Timing, now: float) -> None:
+        self.peer = shared.address
+        self.shared = shared
+        self.enabled = False
+        self.leads = own < shared.address
+        """Whether this side begins handshakes."""
+        self.finder = PathFinder(CheckCredentials.new())
+        self.monitor: PathMonitor | None = None
+        self.sending: Session | None = None
+        self.traffic = Traffic()
+        self.no_path = False
+        """Every candidate was tried in vain."""
+        self.unproven = False
+        """The peer's last handshake proved no shared network."""
+        self.failed_networks: frozenset[NetworkId] = frozenset()
+        self._outlet, self._timing = outlet, timing
+        self._waiting: Session | None = None
+        self._old: list[tuple[float, int]] = []
+        self._remote: CheckCredentials | None = None
+        self._candidates: list[Candidate] = []
+        self._kinds: dict[Endpoint, CandidateKind] = {}
+        self._needs_handshake = True
+        self._attempt = 0
+        self._reach_at = now
+        self._rekey_at = now
+
+    # --- what holds
+
+    @property
+    def up(self) -> bool:
+        """The tunnel can send, and something authentic came lately."""
+        return self.sending is not None and self.monitor is not None and self.monitor.health is not Health.SILENT
+
+    @property
+    def attempts(self) -> int:
+        """How often a tunnel was tried since the last one was up."""
+        return self._attempt
+
+    # --- what changes
+
+    def update(self, shared: SharedPeer, enabled: bool, now: float) -> None:
+        """The rosters, the secrets or the trust in the peer's key changed."""
+        again = enabled and (
+            not self.enabled
+            or (shared.online and not self.shared.online)
+            or shared.secrets.items() - self.shared.secrets.items()
+        )
+        self.shared, self.enabled = shared, enabled
+        rests_on_nothing = self.sending is not None and not self.sending.networks & shared.secrets.keys()
+        if not enabled or rests_on_nothing:
+            self.end_tunnel(now)
+        if again:
+            self._attempt, self._reach_at, self.unproven = 0, now, False
+            if self.up:
+                self._rekey_at = now  # to prove the new network as well
+
+    def introduced(self, message: Introduced, now: float) -> None:
+        """The peer told its candidates through the server."""
+        credentials = CheckCredentials(message.username, message.password)
+        candidates = candidates_from(message.candidates)
+        restarted = self._remote is not None and self._remote != credentials
+        if restarted:
+            self._needs_handshake = True
+        if restarted or not self.up or candidates != self._candidates:
+            self.no_path = False
+            self.finder.set_remote(candidates, credentials, now)
+        self._remote, self._candidates = credentials, candidates
+        if message.wants_answer:
+            self._outlet.introduce(self.peer, False)
+        self.flush(now)
+
+    def receive_stun(self, data: bytes, endpoint: Endpoint, now: float) -> None:
+        """A check of the peer, or an answer to one of ours."""
+        self.finder.receive_datagram(data, endpoint, now)
+        self.flush(now)
+
+    def receive_probe(self, message: ProbeRequest | ProbeReply, endpoint: Endpoint, now: float) -> None:
+        """A sealed probe of the peer, or an answer to one of ours."""
+        self.traffic.last_received = now
+        if self.monitor is not None:
+            self.monitor.receive_message(message, endpoint, now)
+            self.flush(now)
+
+    def peer_moved(self, endpoint: Endpoint, now: float) -> None:
+        """Authentic packets come from another endpoint than the path's."""
+        self.traffic.last_received = now
+        if self.monitor is not None:
+            self.monitor.peer_moved(endpoint, now)
+            self.flush(now)
+
+    def observe_traffic(self, last_sent: float, last_received: float, now: float) -> None:
+        """What the pump reported; loop times, minus infinity for never."""
+        if last_received > (self.traffic.last_received or float("-inf")):
+            self.traffic.last_received = last_received
+        if self.monitor is not None:
+            self.monitor.observe_traffic(last_sent, last_received, now)
+
+    def network_changed(self, now: float) -> None:
+        """This computer's addresses or routes changed."""
+        if self.monitor is not None:
+            self.monitor.suspect(now)
+        if self._remote is not None:
+            self.finder.restart(now)
+        if self.enabled and self.shared.online:
+            self._attempt, self._reach_at = 0, now
+            self._outlet.introduce(self.peer, True)
+        self.flush(now)
+
+    # --- sessions
+
+    def established(self, event: SessionEstablished, now: float) -> bool:
+        """A handshake proved the peer's key. Installs the session if it rests on a network; tells whether it does."""
+        shared = self.shared.secrets.keys()
+        networks = (event.proven | event.unprotected) & shared
+        self.failed_networks = event.failed & shared
+        self.unproven = not networks and not self.up
+        if not networks:
+            self._reach_at = now + self._timing.peer_backoff.limit
+            return False
+        session = Session(
+            event.local_index,
+            event.suite,
+            now,
+            event.proven & shared,
+            networks,
+            event.endpoint,
+            event.initiator,
+        )
+        self._outlet.post(
+            InstallSession(
+                event.peer,
+                event.local_index,
+                event.remote_index,
+                event.suite,
+                event.initiator,
+                event.key_material,
+                UdpEndpoint(*(self._endpoint() or event.endpoint)),
+                event.initiator,
+                bool(event.capabilities & PeerCapability.PARTIAL_CHECKSUMS),
+                request=0,
+            )
+        )
+        self._needs_handshake = False
+        if event.initiator:
+            self._start_sending(session, now)
+        else:
+            self._retire(self._waiting, now)
+            self._waiting = session
+        self.flush(now)
+        return True
+
+    def confirmed(self, local_index: int, now: float) -> None:
+        """The first authentic packet came on a session that the peer began."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None or waiting.local_index != local_index:
+            self._waiting = waiting
+            return
+        self.traffic.last_received = now
+        self._start_sending(waiting, now)
+        self.flush(now)
+
+    def handshake_failed(self, now: float) -> None:
+        """Ours ended without a session; the old one, if there is one, goes on."""
+        self._rekey_at = now + self._timing.peer_backoff.delay(2, random.random())
+
+    def end_tunnel(self, now: float, goodbye: bool = True) -> None:
+        """Drop all sessions at once; idempotent."""
+        if self.sending is not None and goodbye:
+            self._outlet.post(SendMessage(self.peer, encode(Goodbye()), request=0))
+        if self.sending is not None or self._waiting is not None:
+            self._outlet.post(RemovePeer(self.peer, request=0))
+        self._forget_sessions()
+        self.finder.stop()
+        self._reach_at = now + self._timing.peer_backoff.delay(0, random.random())
+
+    def sessions_gone(self, now: float) -> None:
+        """Adapter or helper are gone, and our socket with them: the peer learns it by new check credentials."""
+        self._forget_sessions()
+        self.finder = PathFinder(CheckCredentials.new())
+        self._remote, self._candidates = None, []
+        self.traffic.earlier = (self.traffic.sent_bytes, self.traffic.received_bytes)
+        self._attempt, self._reach_at = 0, now
+
+    def _forget_sessions(self) -> None:
+        self.sending = self._waiting = self.monitor = None
+        self._old.clear()
+        self._needs_handshake = True
+
+    def _endpoint(self) -> Endpoint | None:
+        return self.monitor.current.endpoint if self.monitor is not None and self.up else None
+
+    def _start_sending(self, session: Session, now: float) -> None:
+        was_up = self.up
+        self._retire(self.sending, now)
+        self.sending = session
+        self.unproven, self.no_path, self._attempt = False, False, 0
+        self._rekey_at = session.established_at + self._timing.rekey_interval
+        if was_up:
+            self._outlet.post(SendMessage(self.peer, encode(Keepalive()), request=0))
+            return
+        kind = self._kinds.get(session.endpoint, CandidateKind.PEER_REFLEXIVE)
+        self.monitor = PathMonitor(kind, session.endpoint, session.initiator, now)
+        self.traffic.last_received = now
+        best = self.finder.best()
+        if best is not None and best.endpoint != session.endpoint:
+            self.monitor.add_path(best.kind, best.endpoint, now)
+        self._outlet.came_up(self.peer, now)
+
+    def _retire(self, session: Session | None, now: float) -> None:
+        if session is None:
+            return
+        self._old.append((now + self._timing.old_session_grace, session.local_index))
+        while len(self._old) > MAX_OLD_SESSIONS:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, index = self._old.pop(0)
+        self._outlet.post(DropSession(index, request=0))
+
+    # --- time
+
+    def next_deadline(self) -> float | None:
+        """When `handle_deadline` wants to be called."""
+        deadlines = [self.finder.next_deadline()]
+        if self.monitor is not None:
+            deadlines.append(self.monitor.next_deadline())
+        if self._old:
+            deadlines.append(self._old[0][0])
+        if self._wants_tunnel():
+            deadlines.append(self._reach_at)
+        elif self.up and self.leads:
+            deadlines.append(self._rekey_at)
+        return min((each for each in deadlines if each is not None), default=None)
+
+    def handle_deadline(self, now: float) -> None:
+        """Do what is due."""
+        while self._old and self._old[0][0] <= now:
+            self._drop_oldest()
+        self.finder.handle_deadline(now)
+        if self.monitor is not None and now >= self.monitor.next_deadline():
+            self.monitor.handle_deadline(now)
+        if self._wants_tunnel():
+            if now >= self._reach_at:
+                self._reach(now)
+        elif self.up and self.leads and now >= self._rekey_at:
+            self._rekey_at = now + self._timing.rekey_interval
+            endpoint = self._endpoint()
+            if endpoint is not None:
+                self._outlet.begin_handshake(self.peer, [endpoint], now)
+        self.flush(now)
+
+    def wanted(self, now: float) -> None:
+        """The computer sends to this peer, and there is no tunnel: try soon."""
+        if self._wants_tunnel():
+            self._reach_at = min(self._reach_at, now + 1.0)
+
+    def _wants_tunnel(self) -> bool:
+        """A peer that the server does not see is still sought while its tunnel is silent: it may see us."""
+        return self.enabled and not self.up and (self.shared.online or self.monitor is not None)
+
+    def _reach(self, now: float) -> None:
+        self._reach_at = now + self._timing.peer_backoff.delay(self._attempt, random.random())
+        self._attempt += 1
+        self._needs_handshake = True
+        self._outlet.introduce(self.peer, True)
+        if self._remote is not None:
+            self.finder.restart(now)
+        if self.monitor is not None and self.leads:
+            self._outlet.begin_handshake(self.peer, [self.monitor.current.endpoint], now)
+        if not self.shared.online and self._attempt > MAX_BLIND_ATTEMPTS:
+            self.end_tunnel(now)
+
+    # --- output
+
+    def flush(self, now: float) -> None:
+        """Send what the machines have to send, and draw the conclusions from their events."""
+        while (event := self.finder.next_event()) is not None:
+            if isinstance(event, PathFound):
+                self._path_found(event, now)
+            elif isinstance(event, NoPathYet):
+                self.no_path = True
+        if self.enabled:
+            for endpoint, data in self.finder.datagrams_to_send(now):
+                self._outlet.post(SendDatagram(UdpEndpoint(*endpoint), data, request=0))
+        if self.monitor is not None:
+            self._flush_monitor(self.monitor, now)
+
+    def _flush_monitor(self, monitor: PathMonitor, now: float) -> None:
+        while (event := monitor.next_event()) is not None:
+            match event:
+                case PathChosen():
+                    self._outlet.post(SetPeerPath(self.peer, UdpEndpoint(*event.endpoint), request=0))
+                case TunnelSilent():
+                    self._attempt, self._reach_at = 0, now
+                case TunnelAlive():
+                    self._attempt = 0
+                    self._outlet.came_up(self.peer, now)
+        for endpoint, payload in monitor.messages_to_send(now):
+            self._outlet.post(SendMessage(self.peer, payload, UdpEndpoint(*endpoint), request=0))
+
+    def _path_found(self, found: PathFound, now: float) -> None:
+        self.no_path = False
+        self._kinds[found.endpoint] = found.kind
+        if self.monitor is not None:
+            self.monitor.add_path(found.kind, found.endpoint, now)
+        if self._needs_handshake and self.leads and self.enabled:
+            self._outlet.begin_handshake(self.peer, [found.endpoint], now)
