@@ -21,6 +21,7 @@ from app.base.atomic_file import write_atomically
 from app.engine.contacts import MAX_CONTACTS, Contact
 from app.engine.errors import engine_error
 from app.engine.networks import MAX_NETWORKS, JoinedNetwork
+from app.protocol.invite import checked_host
 from app.protocol.keys import IdentityKey, KeyFormatError, PublicKey, parse_fingerprint
 from app.protocol.messages import checked_name
 from app.protocol.statement import MAX_SIGNED_STATEMENT
@@ -222,7 +223,7 @@ def decode_settings(data: bytes) -> Settings:
     if settings.nickname and _normal_name(settings.nickname) != settings.nickname:
         raise ValueError("nickname: has spaces or signs in another form than others see")
     if settings.server is not None:
-        _check_host(settings.server.host)
+        checked_host(settings.server.host)
         parse_fingerprint(settings.server.fingerprint)
     for text in (*(each.server for each in settings.accounts), *(each.key for each in settings.accounts)):
         parse_fingerprint(text)
@@ -236,12 +237,6 @@ def _normal_name(name: str) -> str:
         return checked_name(name)
     except RemoteProtocolError as error:
         raise ValueError(f"nickname: {error}") from None
-
-
-def _check_host(host: str) -> None:
-    """A host name or IP address, as far as it can be told without asking: nothing that breaks a line or a link."""
-    if not host.isprintable() or any(character in " /\\@?#[]%\"'<>" for character in host):
-        raise ValueError("server: the host has a character that no host name has")
 
 
 def _open_state(data: bytes, identity: IdentityKey) -> _State:

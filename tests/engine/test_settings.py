@@ -45,7 +45,8 @@ addresses = st.integers(1, 2**32 - 1)
 
 @st.composite
 def any_settings(draw: DrawFn) -> Settings:
-    server = st.builds(ServerAddress, st.from_regex(r"[a-z0-9.:-]{1,40}", fullmatch=True), fingerprints)
+    hosts = st.ip_addresses().map(str) | st.from_regex(r"[a-z][a-z0-9]{0,20}(\.[a-z]{2,9})?", fullmatch=True)
+    server = st.builds(ServerAddress, hosts, fingerprints)
     key = st.builds(KeyRecord, fingerprints, st.sampled_from(KeyStorage), st.text(max_size=50))
     return Settings(
         settings.SETTINGS_VERSION,
