@@ -100,8 +100,8 @@ async def open_interface(request: ConfigureInterface, name_prefix: str) -> Inter
 def _adapter_config(request: ConfigureInterface) -> AdapterConfig:
     address = IPv4Interface((request.address, request.prefix_length))
     network = address.network
-    unusable = address.is_multicast or address.is_loopback or address.is_unspecified or address.is_link_local
-    if unusable or address.ip in (network.network_address, network.broadcast_address) or request.address >> 28 == 0xF:
+    special = not 1 <= request.address >> 24 <= 223 or address.is_loopback or address.is_link_local
+    if special or address.ip in (network.network_address, network.broadcast_address):
         raise AdapterError("bad-address", f"{address} cannot be the address of a computer.")
     return AdapterConfig(
         address=format_address(request.address),

@@ -10,7 +10,7 @@ import logging
 import sys
 
 from app.base.logs import set_up_logging
-from app.dataplane import process
+from app.dataplane.process import main as run_pump
 from app.platform.linux.service import drop_privileges
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, KeyError):
         logger.exception("cannot give up privileges")
         return 1
-    return process.main(arguments[1:])
+    return run_pump(arguments[1:])
 
 
 if __name__ == "__main__":
