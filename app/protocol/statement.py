@@ -94,12 +94,45 @@ def verify_statement(signed: bytes, owner: PublicKey) -> Statement:
     return statement
 
 
+class _Words:
+    """The latest statement about each key in one network, found by key or by address."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[bytes, tuple[Statement, bytes]] = {}
+        self.by_address: dict[int, Statement] = {}
+        """Of those statements the latest about each address."""
+
+    def take(self, statement: Statement, signed: bytes) -> None:
+        """Replace what is known of the statement's key."""
+        before = self.by_key.get(statement.subject_fingerprint)
+        self.by_key[statement.subject_fingerprint] = (statement, signed)
+        if before is not None and before[0].subject != statement.subject:
+            self.by_address.clear()
+            for each, _ in self.by_key.values():
+                self._note_address(each)
+        self._note_address(statement)
+
+    def _note_address(self, statement: Statement) -> None:
+        known = self.by_address.get(statement.subject)
+        if known is None or known.counter < statement.counter:
+            self.by_address[statement.subject] = statement
+
+    def highest_counter(self) -> int:
+        """0 if there is no statement."""
+        return max((statement.counter for statement, _ in self.by_key.values()), default=0)
+
+    def in_order(self) -> list[bytes]:
+        """All signed statements by counter."""
+        entries = sorted(self.by_key.values(), key=lambda entry: entry[0].counter)
+        return [signed for _, signed in entries]
+
+
 class MembershipMemory:
     """The latest statement about each key in each network of one server."""
 
     def __init__(self, server_fingerprint: bytes) -> None:
         self._server_fingerprint = server_fingerprint
-        self._networks: dict[NetworkId, dict[bytes, tuple[Statement, bytes]]] = {}
+        self._networks: dict[NetworkId, _Words] = {}
 
     @classmethod
     def restore(cls, server_fingerprint: bytes, exported: Iterable[bytes]) -> "MembershipMemory":
@@ -114,11 +147,7 @@ class MembershipMemory:
 
     def export(self) -> list[bytes]:
         """All remembered signed statements, in the order of network, then counter."""
-        return [
-            signed
-            for network in sorted(self._networks)
-            for _, signed in sorted(self._networks[network].values(), key=lambda entry: entry[0].counter)
-        ]
+        return [signed for network in sorted(self._networks) for signed in self._networks[network].in_order()]
 
     def apply(self, signed: bytes, network: NetworkId, owner: PublicKey) -> bool:
         """Take in a statement that the server told about `network`, whose owner's pinned key is `owner`.
@@ -135,14 +164,17 @@ class MembershipMemory:
         if statement.server_fingerprint != self._server_fingerprint:
             raise RemoteProtocolError("statement: of another server")
         network = NetworkId(statement.network)
-        subjects = self._networks.get(network, {})
-        known = subjects.get(statement.subject_fingerprint)
+        words = self._networks.get(network)
+        if words is None:
+            if len(self._networks) >= MAX_NETWORKS:
+                raise RemoteProtocolError("statement: too many networks to remember")
+            words = self._networks[network] = _Words()
+        known = words.by_key.get(statement.subject_fingerprint)
+        if known is None and len(words.by_key) >= MAX_SUBJECTS:
+            raise RemoteProtocolError("statement: too many to remember")
         if known is not None and known[0].counter >= statement.counter:
             return False
-        full = len(subjects) >= MAX_SUBJECTS if subjects else len(self._networks) >= MAX_NETWORKS
-        if known is None and full:
-            raise RemoteProtocolError("statement: too many to remember")
-        self._networks.setdefault(network, {})[statement.subject_fingerprint] = (statement, signed)
+        words.take(statement, signed)
         return True
 
     def is_barred(self, network: NetworkId, address: Address, fingerprint: bytes) -> bool:
@@ -151,16 +183,18 @@ class MembershipMemory:
         The last word about the key counts, at whatever address the server shows it; if there is none, the last about
         the address, so that an evicted account does not come back with a key that the server made up.
         """
-        subjects = self._networks.get(network, {})
-        if fingerprint in subjects:
-            return subjects[fingerprint][0].verb is Verb.EVICTED
-        at_address = [statement for statement, _ in subjects.values() if statement.subject == address]
-        return bool(at_address) and max(at_address, key=lambda each: each.counter).verb is Verb.EVICTED
+        words = self._networks.get(network)
+        if words is None:
+            return False
+        entry = words.by_key.get(fingerprint)
+        statement = words.by_address.get(address) if entry is None else entry[0]
+        return statement is not None and statement.verb is Verb.EVICTED
 
     def next_counter(self, network: NetworkId, unix_time: float) -> int:
         """The owner's next counter: past all known ones, and past those of a memory lost since by way of the clock."""
-        known = (statement.counter for statement, _ in self._networks.get(network, {}).values())
-        return max(max(known, default=0) + 1, int(unix_time))
+        words = self._networks.get(network)
+        highest = 0 if words is None else words.highest_counter()
+        return max(highest + 1, int(unix_time))
 
     def forget(self, network: NetworkId) -> None:
         """Drop what is known of a network that is deleted for good; unknown is fine."""

@@ -153,6 +153,15 @@ def test_an_encrypted_file_is_not_made_without_a_passphrase(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_key_file_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    config, state = tmp_path / "config", tmp_path / "state"
+    config.mkdir()
+    with pytest.raises(EngineError) as caught:
+        IdentityKeeper(Profile(config, state)).open(FILE)
+    assert code_of(caught) == "file-not-written"
+    assert list(config.iterdir()) == []
+
+
 # --- what can go wrong later: an error each time, the same key afterwards, never a new one
 
 

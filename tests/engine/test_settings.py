@@ -108,6 +108,7 @@ def test_any_bytes_are_settings_or_a_named_error(data: bytes) -> None:
         {"nickname": "x" * 65},
         {"nickname": " Frodo"},
         {"nickname": "Fro\ndo"},
+        {"nickname": "Fro\u202edo"},
         {"server": {"host": "", "fingerprint": SERVER}},
         {"server": {"host": "a/b", "fingerprint": SERVER}},
         {"server": {"host": "a\nb", "fingerprint": SERVER}},

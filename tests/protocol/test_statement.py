@@ -125,6 +125,14 @@ def test_statements_may_come_in_any_order() -> None:
     assert not memory.is_barred(NETWORK, ADDRESS, MEMBER)
 
 
+@given(st.permutations(range(6)), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_the_last_word_wins_in_whatever_order_a_server_tells_them(order: list[int], evicted: list[bool]) -> None:
+    verbs = [Verb.EVICTED if each else Verb.READMITTED for each in evicted]
+    memory = memory_of(*(replace(EVICTED, verb=verbs[counter], counter=counter) for counter in order))
+    assert memory.is_barred(NETWORK, ADDRESS, MEMBER) == evicted[-1]
+    assert memory.is_barred(NETWORK, ADDRESS, STRANGER) == evicted[-1]
+
+
 def test_an_evicted_key_is_barred_at_another_address_too() -> None:
     assert memory_of(EVICTED).is_barred(NETWORK, Address(ADDRESS + 1), MEMBER)
 
@@ -135,6 +143,23 @@ def test_an_evicted_address_is_barred_with_another_key_too() -> None:
     memory = memory_of(EVICTED, replace(READMITTED, subject_fingerprint=STRANGER))
     assert not memory.is_barred(NETWORK, ADDRESS, STRANGER)
     assert memory.is_barred(NETWORK, ADDRESS, MEMBER)
+
+
+def test_an_address_is_free_again_once_its_key_was_told_elsewhere() -> None:
+    """Only the latest word about each key counts, before and after a restart."""
+    memory = memory_of(EVICTED, replace(EVICTED, subject=ADDRESS + 1, counter=12))
+    for each in (memory, MembershipMemory.restore(SERVER, memory.export())):
+        assert not each.is_barred(NETWORK, ADDRESS, STRANGER)
+        assert each.is_barred(NETWORK, Address(ADDRESS + 1), STRANGER)
+        assert each.is_barred(NETWORK, ADDRESS, MEMBER)
+
+
+def test_of_two_words_about_an_address_the_later_counts() -> None:
+    later = replace(READMITTED, subject_fingerprint=STRANGER)
+    for told in ((EVICTED, later), (later, EVICTED)):
+        memory = memory_of(*told)
+        assert not memory.is_barred(NETWORK, ADDRESS, b"C" * 32)
+        assert memory.is_barred(NETWORK, ADDRESS, MEMBER)
 
 
 def test_a_statement_holds_in_its_own_network_only() -> None:
