@@ -8,12 +8,17 @@ import argparse
 import gc
 import socket
 import sys
+from collections.abc import Callable
 
 from app.dataplane.pump import Pump, PumpOptions
 
 
-def main(argv: list[str]) -> int:
-    """Run the pump until its control socket closes; gives the exit status. `argv` is without the program's name."""
+def main(argv: list[str], before_run: Callable[[], None] = lambda: None) -> int:
+    """Run the pump until its control socket closes; gives the exit status. `argv` is without the program's name.
+
+    `before_run` is called when everything is loaded and made, before the first byte of the network is read: the
+    launcher gives up its privileges there.
+    """
     parser = argparse.ArgumentParser(prog="buri pump", description="Buri's packet path; started by the helper.")
     parser.add_argument("--tun-fd", type=int, required=True)
     parser.add_argument("--udp-fd", type=int, required=True)
@@ -40,6 +45,7 @@ def main(argv: list[str]) -> int:
     gc.collect()
     gc.freeze()
     gc.disable()
+    before_run()
     pump.run()
     return 0
 

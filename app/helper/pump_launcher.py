@@ -6,25 +6,21 @@ unprivileged user cannot read; and as no other program is executed after the cha
 process closed to debuggers of that user.
 """
 
-import logging
 import sys
 
 from app.base.logs import set_up_logging
 from app.dataplane.process import main as run_pump
 from app.platform.linux.service import drop_privileges
 
-logger = logging.getLogger(__name__)
-
 
 def main(arguments: list[str]) -> int:
-    """Run the pump until its control socket ends; the exit code is the pump's, or 1 if privileges do not go away."""
+    """Run the pump until its control socket ends and give its exit code.
+
+    Raises OSError or KeyError, and runs nothing, if the privileges do not go away.
+    """
     set_up_logging()
-    try:
-        drop_privileges(parent=int(arguments[0]))
-    except (OSError, KeyError):
-        logger.exception("cannot give up privileges")
-        return 1
-    return run_pump(arguments[1:])
+    helper = int(arguments[0])
+    return run_pump(arguments[1:], before_run=lambda: drop_privileges(parent=helper))
 
 
 if __name__ == "__main__":

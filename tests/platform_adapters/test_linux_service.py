@@ -30,8 +30,7 @@ def refused(attempt):
     return "allowed"
 
 def make_adapter():
-    descriptor = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(descriptor, 0x400454CA, struct.pack("16sH22x", b"buri%d", 0x1001))
+    fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"buri%d", 0x1001))
 
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(json.dumps({
