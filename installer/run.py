@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,8 +42,8 @@ TEST_PROGRAMS = {
 
 LAB_PROBE = """
 name=buri-probe-$$
-trap 'ip netns delete $name' EXIT
 ip netns add $name
+trap 'ip netns delete $name' EXIT
 ip netns exec $name nft add table ip probe
 ip netns exec $name nft add chain ip probe out '{ type nat hook postrouting priority 100; }'
 ip netns exec $name nft add rule ip probe out masquerade
@@ -162,11 +163,10 @@ def services_kept_down(root: Sequence[str], packages: Sequence[str]) -> Iterator
 
 def require_lab() -> None:
     """Raises SetupError, saying what is missing, if no computers can be built here."""
-    try:
-        probe = [*as_root(), "env", f"PATH={SEARCH_PATH}", "sh", "-e", "-c", LAB_PROBE]
-        run_quietly(probe)
-    except SetupError as error:
-        raise SetupError(NO_LAB.format(reason=error)) from None
+    probe = [*as_root(), "env", f"PATH={SEARCH_PATH}", "sh", "-e", "-c", LAB_PROBE]
+    done = subprocess.run(probe, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SetupError(NO_LAB.format(reason=textwrap.indent(done.stderr.strip(), "    ")))
 
 
 # --- Python packages

@@ -230,19 +230,11 @@ def test_a_killed_run_is_swept_by_the_next_one(tmp_path: Path) -> None:
         "lab = Lab(Path(sys.argv[1])); sleeper = lab.computer('anna').start('sleeper', 'sleep', '1000')\n"
         "print(sleeper.pid, flush=True); sys.stdin.read()\n"
     )
-    run = subprocess.Popen(
-        [sys.executable, "-c", story, str(tmp_path / "lab")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=CHECKOUT,
-        text=True,
-    )
-    assert run.stdin is not None
-    assert run.stdout is not None
-    with run.stdin, run.stdout:
+    words = [sys.executable, "-c", story, str(tmp_path / "lab")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT, text=True) as run:
+        assert run.stdout is not None
         sleeper = int(run.stdout.readline())
         run.send_signal(signal.SIGKILL)
-        run.wait()
 
     assert any(f"-{run.pid}-" in name for name in leftovers())
     sweep()
