@@ -76,7 +76,7 @@ class HelperClient:
         """The helper's system can send and take partial checksums."""
         self.lost = asyncio.Event()
         """Set when the connection has ended, for whatever reason; `lost_reason` says why."""
-        self.lost_reason = ""
+        self.lost_reason = "closed"
         self._on_notification = on_notification
         self._channel = channel
         self._process = process
@@ -102,6 +102,7 @@ class HelperClient:
     async def close(self) -> None:
         """End the conversation, the adapter with it, and the helper if it was started here; idempotent."""
         await self._tasks.close()
+        self.lost.set()  # also if it is closed before it could begin to listen
         await self._channel.close()
         if self._process is not None:
             await _end_process(self._process)

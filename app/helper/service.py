@@ -203,15 +203,14 @@ def _socket_of_systemd() -> socket.socket | None:
 def _make_socket(options: Options) -> socket.socket:
     """Listen at the path: for the user alone, or for the group as well.
 
-    Its folder is made for all to enter if it is missing, so that the socket's own mode decides.
+    Its folder is made if it is missing: for all to enter, as the socket's own mode decides, and owned by whoever owns
+    the folder around it, whose engine will have its socket there too.
     """
     path = options.socket_path
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o177 if options.group is None else 0o117)
     try:
-        if not path.parent.exists():
-            path.parent.mkdir()
-            path.parent.chmod(0o755)
+        _make_folder(path.parent)
         _remove_stale_socket(path)
         listener.bind(str(path))
         # Not followed: whoever may write to the folder could have put a link in the socket's place meanwhile.
@@ -230,6 +229,15 @@ def _make_socket(options: Options) -> socket.socket:
     finally:
         os.umask(umask)
     return listener
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.exists():
+        return
+    folder.mkdir()
+    around = folder.parent.stat()
+    os.chown(folder, around.st_uid, around.st_gid, follow_symlinks=False)
+    folder.chmod(0o755)
 
 
 def _remove_stale_socket(path: Path) -> None:
