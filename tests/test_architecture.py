@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "app.protocol": ("msgspec",),
     "app.platform": ("app.base", "pyroute2"),
     "app.ipc": ("app.base", "app.protocol.wire", "msgspec"),
-    "app.dataplane": ("app.protocol", "app.ipc.schema"),
+    "app.dataplane": ("app.protocol", "app.ipc.schema", "msgspec"),
     "app.engine": ("app.base", "app.protocol", "app.ipc", "app.platform", "msgspec", "keyring"),
     "app.helper": ("app.base", "app.protocol", "app.ipc", "app.dataplane", "app.platform", "msgspec"),
     "app.server": ("app.base", "app.protocol", "app.platform.paths", "msgspec"),
