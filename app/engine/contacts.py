@@ -4,7 +4,7 @@ Trust on first use: the first key that the server introduces and the peer proves
 it afterwards. Pure but for `on_remember`, which has it written. Called by engine/engine.py and engine/peers.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from msgspec import Struct, structs
 
@@ -54,13 +54,13 @@ class Contacts:
         """The pinned key, else the one that the server introduced."""
         return self._keys.get(address) or self._introduced.get(address)
 
-    def introduce(self, address: Address, blob: bytes, fingerprint: bytes) -> PublicKey:
-        """Take the key that the server gave for an account whose roster line has `fingerprint`.
+    def introduce(self, address: Address, blob: bytes, fingerprints: Collection[bytes]) -> PublicKey:
+        """Take the key that the server gave for an account whose roster lines have `fingerprints`.
 
         Raises RemoteProtocolError if it is no key or another key.
         """
         key = PublicKey.from_blob(blob)
-        if key.fingerprint != fingerprint:
+        if key.fingerprint not in fingerprints:
             raise RemoteProtocolError("peer key: not the one in the roster")
         self._introduced[address] = key
         return key

@@ -1,86 +1,379 @@
 """The engine's facade and composition root: commands in, snapshots out.
 
-The command line and the UI know this class, `state.py` and `errors.py` and nothing else of the engine. It only wires
-the parts together and hands each command to the one that carries it out. Runs in any asyncio loop, without Qt and
-without privileges. Every refusal is an `EngineError`.
+The command line and the UI know this class, `state.py` and `errors.py` and nothing else of the engine. It wires the
+parts together (what comes from the server and the helper goes through `_word` and `_message`) and hands each command
+to the part that carries it out. Runs in any asyncio loop, without Qt and without privileges. Every refusal is an
+`EngineError`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Network
 
-from app.engine.account import Account
+from app.base.tasks import Tasks
+from app.engine.candidates import ListAddresses, host_endpoints, read_addresses, resolve_reflectors
 from app.engine.chat import Chat
+from app.engine.contacts import Contacts
+from app.engine.deadlines import Deadlines
 from app.engine.diagnosis import diagnose
+from app.engine.errors import EngineError, engine_error, refused
 from app.engine.helper_link import HelperConnector, HelperLink
-from app.engine.mediation_client import MediationClient
+from app.engine.lookup import find_network, find_peer, peer_name
+from app.engine.mediation_client import MediationClient, ServerAccess
 from app.engine.membership import Membership
 from app.engine.networks import Networks
 from app.engine.peers import Peers
 from app.engine.pings import Pings
-from app.engine.settings import Profile
-from app.engine.snapshot import Publisher
-from app.engine.state import ChatMessage, EngineState, Finding, JoinResult, RoundTrip, Verification
+from app.engine.recorder import Recorder
+from app.engine.settings import Memory, Profile, ServerMemory
+from app.engine.snapshot import Account, Parts, Publisher, make_snapshot, problem_of
+from app.engine.state import (
+    ChatMessage,
+    ChatStatus,
+    EngineState,
+    Finding,
+    JoinResult,
+    PathKind,
+    PeerStatus,
+    RoundTrip,
+    Verification,
+)
+from app.engine.surroundings import Surroundings
 from app.engine.timing import Timing
-from app.protocol.keys import IdentityKey
-from app.protocol.wire import Address, NetworkId
+from app.ipc.schema import InterfaceReady, Notification
+from app.protocol.invite import Invite, format_invite
+from app.protocol.keys import IdentityKey, PublicKey, parse_fingerprint, safety_number
+from app.protocol.messages import (
+    Accepted,
+    GetPeerKey,
+    Introduced,
+    Message,
+    PeerKey,
+    Refusal,
+    SetNickname,
+    Welcome,
+    checked_name,
+)
+from app.protocol.statement import parse_statement
+from app.protocol.tunnel_message import (
+    ChatAcknowledge,
+    ChatFragment,
+    ProbeReply,
+    StatementGossip,
+    TunnelMessage,
+    encode,
+)
+from app.protocol.wire import Address, Endpoint, NetworkId, RemoteProtocolError, format_address
+
+logger = logging.getLogger(__name__)
+
+MAX_GOSSIP = 64
+"""Statements handed on when a tunnel comes up."""
 
 
 class Engine:
-    """One account on one server. Made in a running loop or before; `start` and `stop` once each."""
+    """One account on one server. `start` and `stop` once each, in the same loop."""
 
     def __init__(
-        self, identity: IdentityKey, profile: Profile, helper: HelperConnector, timing: Timing | None = None
+        self,
+        identity: IdentityKey,
+        profile: Profile,
+        helper: HelperConnector,
+        timing: Timing | None = None,
+        list_addresses: ListAddresses = read_addresses,
     ) -> None:
-        """`helper` connects to the privileged helper, starting it where it may; `timing` is for tests."""
+        """`helper` finds or starts the privileged helper; `timing` and `list_addresses` are for tests.
+
+        Raises EngineError if no server is set or what is remembered can't be read.
+        """
+        server = profile.settings.server
+        if server is None:
+            raise engine_error("server-not-configured")
+        self._identity, self._profile, self._server = identity, profile, server
+        self._timing = timing = timing or Timing()
+        self._list_addresses = list_addresses
+        self._tasks = Tasks()
+        self._deadlines = Deadlines()
+        self._account = Account(nickname=profile.settings.nickname)
+        memory = Memory(profile, identity)
+        known = memory.server(server.fingerprint)
+        self._recorder = Recorder(memory, server.fingerprint, self._to_remember, self._tasks)
+        self._contacts = Contacts(dict(known.contacts), self._recorder.mark)
+        fingerprint = parse_fingerprint(server.fingerprint)
+        self._networks = Networks(
+            fingerprint, dict(known.networks), known.statements, self._owner_key, self._remember_networks
+        )
+        self._publisher = Publisher(lambda: self.state, timing.snapshot_interval)
+        changed = self._publisher.changed
+        self._client = MediationClient(identity, timing, self._tasks, self._word, self._logged_in, changed)
+        self._membership = Membership(identity, fingerprint, self._client, self._networks)
+        self._helper = HelperLink(
+            helper, timing, self._tasks, self._interface_up, self._interface_down, self._notified, changed
+        )
+        self._peers = Peers(
+            identity,
+            profile.settings.suite,
+            timing,
+            self._tasks,
+            self._client,
+            self._contacts,
+            self._helper.post,
+            self._host_endpoints,
+            self._message,
+            self._tunnel_up,
+            self._key_known,
+            changed,
+            self._deadlines.changed,
+        )
+        self._pings = Pings(self._send_to, self._place)
+        self._chat = Chat(self._peers.send_message, self._peers.is_up, self._deadlines.changed)
+        self._surroundings = Surroundings(self._network_changed)
+        self._parts = Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
+        self._refreshing: asyncio.Handle | None = None
+        self._reading_statistics = False
+        self._hosts_before: Sequence[Endpoint] = ()
+        self._stopped = False
+
+    # --- start and stop
 
     async def start(self) -> None:
-        """Load what is known, connect to the helper, and log in if the person left the engine logged in."""
+        """Connect to the helper, and log in if the person left the engine logged in. Returns at once."""
+        self._deadlines.watch((self._peers, self._chat))
+        self._surroundings.start()
+        self._helper.start()
+        if self._profile.settings.logged_in:
+            self._connect()
 
     async def stop(self) -> None:
         """End tunnels, the server's conversation and the helper's; idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._surroundings.stop()
+        await self._disconnect()
+        await self._helper.close()
+        self._deadlines.close()
+        self._publisher.close()
+        await self._recorder.flush()
+        await self._tasks.close()
+
+    def _connect(self) -> None:
+        settings = self._profile.settings
+        address = settings.address_on(self._server.fingerprint, self._identity.public.fingerprint_text)
+        access = ServerAccess(
+            self._server.host,
+            self._server.port,
+            parse_fingerprint(self._server.fingerprint),
+            settings.suite,
+            settings.nickname or _default_nickname(),
+        )
+        self._client.start(access, None if address is None else Address(address))
+
+    async def _disconnect(self) -> None:
+        """Tunnels first, so that peers hear that it is on purpose."""
+        self._peers.close_all()
+        await self._client.stop()
+        self._networks.clear()
+        await self._helper.remove_interface()
+
+    # --- what comes from the server
+
+    def _logged_in(self, address: Address) -> None:
+        self._account.address = self._networks.own_address = address
+        self._peers.know_address(address)
+        key = self._identity.public.fingerprint_text
+        if self._profile.settings.address_on(self._server.fingerprint, key) != address:
+            self._profile.remember_address(self._server.fingerprint, key, address)
+
+    def _word(self, word: Message) -> None:
+        if isinstance(word, Introduced):
+            self._peers.introduced(word)
+            return
+        if isinstance(word, Welcome):
+            self._welcome(word)
+        self._networks.apply(word)
+        self._refresh_soon()
+
+    def _welcome(self, word: Welcome) -> None:
+        account = self._account
+        account.nickname, account.server_name = word.nickname, word.server_name
+        account.pool = IPv4Network((word.pool, word.pool_prefix), strict=False)
+        if account.address is not None:
+            self._helper.want_interface(account.address, word.pool_prefix)
+        self._tasks.start("reflectors", self._find_reflectors(word.reflector_ports))
+
+    async def _find_reflectors(self, ports: Sequence[int]) -> None:
+        self._peers.reflectors.endpoints = await resolve_reflectors(self._server.host, ports)
+
+    def _refresh_soon(self) -> None:
+        """Once for all words of this turn of the loop."""
+        if self._refreshing is None:
+            self._refreshing = asyncio.get_running_loop().call_soon(self._refresh)
+
+    def _refresh(self) -> None:
+        self._refreshing = None
+        everywhere = self._networks.members_everywhere()
+        for owner in self._networks.owners_wanted():
+            if owner in everywhere:
+                self._peers.fetch_key(owner, (line.fingerprint for line in everywhere[owner].values()))
+        self._peers.update(self._networks.shared_peers())
+        self._publisher.changed()
+
+    # --- what comes from the helper and the peers
+
+    def _interface_up(self, ready: InterfaceReady) -> None:
+        self._hosts_before = self._host_endpoints()
+        self._peers.interface_up(ready)
+
+    def _interface_down(self) -> None:
+        self._peers.interface_down()
+
+    def _notified(self, notification: Notification) -> None:
+        self._peers.notified(notification)
+
+    def _message(self, peer: Address, message: TunnelMessage) -> None:
+        now = asyncio.get_running_loop().time()
+        match message:
+            case ProbeReply():
+                self._pings.receive(peer, message, now)
+            case ChatFragment() | ChatAcknowledge():
+                self._chat.receive(peer, message, now)
+            case StatementGossip():
+                self._networks.hear_gossip(NetworkId(message.network), message.statement)
+                self._refresh_soon()
+
+    def _tunnel_up(self, peer: Address) -> None:
+        self._chat.tunnel_up(peer, asyncio.get_running_loop().time())
+        self._gossip(peer)
+        if not self._reading_statistics:
+            self._reading_statistics = True
+            self._tasks.start("statistics", self._read_statistics())
+
+    def _gossip(self, peer: Address) -> None:
+        """Hand on what owners said: a server that withholds it from one member can't from all."""
+        link = self._peers.links.get(peer)
+        shared = link.shared.secrets if link is not None else {}
+        signed = [each for each in self._networks.memory.export() if parse_statement(each).network in shared]
+        for each in signed[-MAX_GOSSIP:]:
+            self._peers.send_message(peer, encode(StatementGossip(parse_statement(each).network, each)))
+
+    async def _read_statistics(self) -> None:
+        try:
+            while self._peers.any_up:
+                await asyncio.sleep(self._timing.statistics_interval)
+                statistics = await self._helper.read_statistics()
+                if statistics is not None:
+                    self._peers.observe(statistics)
+        finally:
+            self._reading_statistics = False
+
+    def _key_known(self) -> None:
+        self._networks.retry_statements()
+        self._refresh_soon()
+
+    def _network_changed(self) -> None:
+        """The adapter's own coming and going is none of it."""
+        hosts = self._host_endpoints()
+        if hosts != self._hosts_before:
+            self._hosts_before = hosts
+            self._client.try_now()
+            self._peers.network_changed()
+        else:
+            self._peers.reflectors.forget()
+
+    def _host_endpoints(self) -> list[Endpoint]:
+        interface = self._helper.interface
+        if interface is None:
+            return []
+        return host_endpoints(
+            self._list_addresses(), interface.udp_port, interface.name, self._account.pool, interface.ipv6
+        )
+
+    def _owner_key(self, owner: Address) -> PublicKey | None:
+        return self._identity.public if owner == self._account.address else self._contacts.key(owner)
+
+    def _remember_networks(self) -> None:
+        self._recorder.mark()
+        self._refresh_soon()
+
+    def _to_remember(self) -> ServerMemory:
+        return ServerMemory(
+            dict(self._networks.joined), dict(self._contacts.all), tuple(self._networks.memory.export())
+        )
 
     # --- what it shows
 
     @property
     def state(self) -> EngineState:
         """The present snapshot."""
+        problem = self._recorder.problem
+        problems = () if problem is None else (problem_of(problem),)
+        return make_snapshot(self._parts, self._profile.settings.logged_in, self._server, problems)
 
     def subscribe(self, callback: Callable[[EngineState], None]) -> Callable[[], None]:
         """Call back in the loop with the present state now and after changes, at most ten times a second.
 
         Gives the function that ends it.
         """
+        return self._publisher.subscribe(callback)
 
     def subscribe_chat(self, callback: Callable[[ChatMessage], None]) -> Callable[[], None]:
         """Call back with each new chat message, and again when its status changes. Gives the function that ends it."""
+        return self._chat.subscribe(callback)
 
     def chat_history(self, peer: Address, limit: int = 100) -> tuple[ChatMessage, ...]:
         """The last messages with a peer, oldest first."""
+        return self._chat.history(peer, limit)
 
     def find_network(self, text: str) -> NetworkId:
         """The network with this name, or this id with or without dashes. Raises EngineError if there is none."""
+        return find_network(self.state, text)
 
     def find_peer(self, text: str) -> Address:
         """The peer with this address, nickname or alias. Raises EngineError if there is none or more than one."""
+        return find_peer(self.state, text)
 
     # --- the account
 
     async def login(self) -> None:
         """Log in and stay logged in. Returns when synchronised; raises EngineError if the first try fails.
 
-        After an error the engine goes on trying where that makes sense; `logout` ends it.
+        After an error the engine goes on trying; `logout` ends it.
         """
+        self._profile.change(logged_in=True)
+        self._connect()
+        self._client.try_now()
+        self._helper.retry()
+        await self._client.settled()
 
     async def logout(self) -> None:
         """Leave the server and end all tunnels until `login`; survives a restart of the engine."""
+        self._profile.change(logged_in=False)
+        await self._disconnect()
+        self._publisher.changed()
 
     async def set_nickname(self, nickname: str) -> None:
         """Change the own nickname everywhere."""
+        try:
+            nickname = checked_name(nickname)
+        except RemoteProtocolError:
+            raise refused(Refusal.BAD_NAME) from None
+        if self._client.online or self._profile.settings.logged_in:
+            await self._client.request(SetNickname(0, nickname), Accepted)
+        self._profile.change(nickname=nickname)
+        self._account.nickname = nickname
+        self._publisher.changed()
 
     # --- networks
 
     async def create_network(self, name: str, password: str | None = None, *, invite_only: bool = False) -> NetworkId:
         """Make a network and own it. `invite_only`: without a password, but members need the invite link's secret."""
+        network = await self._membership.create(name, password, invite_only)
+        await self._recorder.flush()
+        return network
 
     async def join_network(
         self, name: str, password: str | None = None, invite_secret: str | None = None
@@ -89,15 +382,22 @@ class Engine:
 
         `invite_secret` is the secret part of an invite link.
         """
+        result = await self._membership.join(name, password, invite_secret)
+        await self._recorder.flush()
+        return result
 
     async def leave_network(self, network: NetworkId) -> None:
         """Leave, or take back the wish to join."""
+        await self._membership.leave(network)
 
     async def delete_network(self, network: NetworkId) -> None:
         """Owner: delete it for all."""
+        await self._membership.delete(network)
 
     async def set_password(self, network: NetworkId, password: str | None) -> None:
         """Owner: change or remove the password; members are not touched."""
+        await self._membership.set_password(network, password)
+        await self._recorder.flush()
 
     async def set_access(
         self,
@@ -107,30 +407,49 @@ class Engine:
         member_limit: int | None = None,
     ) -> None:
         """Owner: lock against new members; let them wait for approval; limit their number. None leaves as it is."""
+        await self._membership.set_access(network, locked, approval, member_limit)
 
     async def evict(self, network: NetworkId, member: Address, *, ban: bool = False) -> None:
         """Owner: put a member out, with `ban` for good."""
+        await self._membership.evict(network, member, ban)
+        self._refresh_soon()
 
     async def unban(self, network: NetworkId, member: Address) -> None:
         """Owner: forget a ban, so that the account may ask again."""
+        await self._membership.unban(network, member)
 
     async def approve(self, network: NetworkId, member: Address) -> None:
         """Owner: let a waiting account in."""
+        await self._membership.approve(network, member)
 
     async def reject(self, network: NetworkId, member: Address) -> None:
         """Owner: turn a waiting account away."""
+        await self._membership.reject(network, member)
 
     async def rename_member(self, network: NetworkId, member: Address, nickname: str | None) -> None:
         """Change a nickname in one network: one's own, or anybody's as its owner. None takes it back."""
+        await self._membership.rename(network, member, nickname)
 
     async def go_online(self, network: NetworkId) -> None:
         """Be online in a network."""
+        await self._membership.set_presence(network, True)
 
     async def go_offline(self, network: NetworkId) -> None:
         """Be offline in a network; tunnels that rest on it alone end."""
+        await self._membership.set_presence(network, False)
 
     async def invite(self, network: NetworkId | None = None) -> str:
         """An invite link to the server, or to a network on it. For an invite-only network it holds the secret."""
+        name, secret = None, None
+        if network is not None:
+            known = self._networks.all.get(network)
+            if known is None:
+                raise refused(Refusal.NETWORK_NOT_FOUND)
+            joined = self._networks.joined.get(network)
+            name = known.state.name
+            secret = joined.secret if joined is not None and known.state.salt is None else None
+        fingerprint = parse_fingerprint(self._server.fingerprint)
+        return format_invite(Invite(self._server.host, self._server.port, fingerprint, name, secret))
 
     # --- peers
 
@@ -138,27 +457,118 @@ class Engine:
         self, peer: Address, count: int = 4, *, interval: float = 1.0, size: int = 56, timeout: float = 3.0
     ) -> AsyncIterator[RoundTrip]:
         """Ping through the tunnel, `count` times (0: until closed), `size` bytes each; times in seconds."""
+        return self._pings.ping(peer, count, interval, size, timeout)
+
+    def _send_to(self, peer: Address, payload: bytes) -> None:
+        """Raises EngineError if there is no tunnel."""
+        if not self._peers.is_up(peer):
+            view = next((each for each in self.state.peers if each.address == format_address(peer)), None)
+            status = view.status if view is not None else PeerStatus.OFFLINE
+            raise engine_error("no-tunnel", name=self._name(peer), status=status)
+        self._peers.send_message(peer, payload)
+
+    def _place(self, peer: Address) -> tuple[PathKind | None, str]:
+        view = next((each for each in self.state.peers if each.address == format_address(peer)), None)
+        return (view.path, view.endpoint) if view is not None else (None, "")
+
+    def _name(self, peer: Address) -> str:
+        return peer_name(self.state, peer)
 
     async def send_chat(self, peer: Address, text: str) -> ChatMessage:
         """Send up to 16 KiB of text. Returns once it is taken: queued for an offline peer, else on its way."""
+        self._known_peer(peer)
+        if self._contacts.get(peer).blocked:
+            raise engine_error("no-tunnel", name=self._name(peer), status=PeerStatus.BLOCKED)
+        return self._chat.send(peer, text, asyncio.get_running_loop().time())
 
-    async def wait_chat(self, message: ChatMessage, timeout: float = 30.0) -> ChatMessage:
+    async def wait_chat(self, message: ChatMessage, timeout: float = 30.0) -> ChatMessage:  # noqa: ASYNC109
         """The message once it is delivered or failed, or as it is after `timeout` seconds."""
+        ended: asyncio.Future[ChatMessage] = asyncio.get_running_loop().create_future()
+
+        def look(changed: ChatMessage) -> None:
+            if changed.id == message.id and changed.status in _CHAT_ENDED and not ended.done():
+                ended.set_result(changed)
+
+        unsubscribe = self._chat.subscribe(look)
+        try:
+            present = self._chat.find(_address_of(message.peer), message.id) or message
+            look(present)
+            async with asyncio.timeout(timeout):
+                return await ended
+        except TimeoutError:
+            return self._chat.find(_address_of(message.peer), message.id) or message
+        finally:
+            unsubscribe()
 
     async def verification(self, peer: Address) -> Verification:
         """The safety number that both people compare, and the fingerprints."""
+        self._known_peer(peer)
+        key = self._contacts.pinned(peer)
+        if key is None:
+            raise engine_error("peer-key-unknown", name=self._name(peer))
+        own = self._identity.public
+        number = await asyncio.to_thread(safety_number, own, key)
+        verified = self._contacts.get(peer).verified
+        return Verification(format_address(peer), number, key.fingerprint_text, own.fingerprint_text, verified)
 
     async def mark_verified(self, peer: Address, verified: bool = True) -> None:
         """Remember that the safety number was compared, or forget it."""
+        if self._contacts.pinned(peer) is None:
+            raise engine_error("peer-key-unknown", name=self._name(peer))
+        self._contacts.set_verified(peer, verified)
+        self._publisher.changed()
 
     async def accept_new_key(self, peer: Address) -> None:
-        """Trust the changed key of a peer; it counts as not verified."""
+        """Trust the key that the roster shows for a peer now; it counts as not verified."""
+        lines = self._known_peer(peer)
+        answer = await self._client.request(GetPeerKey(0, peer), PeerKey)
+        try:
+            key = PublicKey.from_blob(answer.public_key)
+        except RemoteProtocolError as error:
+            raise engine_error("server-protocol", reason=str(error)) from None
+        if {key.fingerprint} != set(lines):
+            raise engine_error("server-protocol", reason="The key is not the one in the roster")
+        self._contacts.accept(peer, key)
+        self._refresh_soon()
 
     async def set_blocked(self, peer: Address, blocked: bool = True) -> None:
         """Block a peer: no tunnel, no chat; or let it in again."""
+        self._known_peer(peer)
+        self._contacts.set_blocked(peer, blocked)
+        self._refresh()
 
     async def set_alias(self, peer: Address, alias: str) -> None:
         """Call a peer something on this computer only; empty takes it back."""
+        self._known_peer(peer)
+        try:
+            self._contacts.set_alias(peer, checked_name(alias) if alias else "")
+        except RemoteProtocolError:
+            raise refused(Refusal.BAD_NAME) from None
+        self._publisher.changed()
+
+    def _known_peer(self, peer: Address) -> list[bytes]:
+        """The fingerprints that the rosters show. Raises EngineError if no network is shared."""
+        lines = self._networks.members_everywhere().get(peer)
+        if lines is None:
+            raise engine_error("peer-not-found", name=format_address(peer))
+        return [line.fingerprint for line in lines.values()]
 
     async def doctor(self) -> tuple[Finding, ...]:
         """What the engine finds about itself, most basic first, without secrets."""
+        with suppress(EngineError):
+            await self._peers.reflectors.ask()
+        return diagnose(self.state, self._peers.reflectors.found, self._host_endpoints())
+
+
+_CHAT_ENDED = (ChatStatus.DELIVERED, ChatStatus.FAILED)
+
+
+def _address_of(text: str) -> Address:
+    return Address(int.from_bytes(socket.inet_aton(text), "big"))
+
+
+def _default_nickname() -> str:
+    try:
+        return checked_name(socket.gethostname().partition(".")[0])
+    except RemoteProtocolError:
+        return "computer"

@@ -257,6 +257,18 @@ _ASKED: Final = {
         "Ask the person. If the key did change: `buri accept-key {name}`, then compare with `buri verify {name}`.",
         _REFUSED,
     ),
+    "peer-unproven": Sentences(
+        "This peer could not prove that it belongs here.",
+        "{name} does not know the secret of {networks}, so no tunnel rests on it.",
+        "Let both join again with the right password or invite. If that is so already, the server lists a stranger.",
+        _REFUSED,
+    ),
+    "network-owner-changed": Sentences(
+        "The server names another owner for a network.",
+        "{name} had another owner when this computer joined it; no tunnel may rest on it now.",
+        "Ask the people in it. If it was made anew, leave it and join again.",
+        _REFUSED,
+    ),
     "peer-key-unknown": Sentences(
         "This peer's key is not known yet.", "{name} was not met so far.", "Try again once it is online.", _NOT_FOUND
     ),

@@ -259,6 +259,16 @@ class Networks:
         """The owner on this computer said something of a member, and the server took it."""
         self._apply_statement(network, signed, own_key)
 
+    def hear_gossip(self, network: NetworkId, signed: bytes) -> None:
+        """A member handed on what an owner said; the owner's signature is checked like any other."""
+        self._hear_statement(network, signed)
+
+    def clear(self) -> None:
+        """Forget what the server told: logged out."""
+        self.all.clear()
+        self.untrusted.clear()
+        self.synchronised = False
+
     def owners_wanted(self) -> set[Address]:
         """Owners whose key is needed to check statements that wait."""
         return {Address(each.state.owner) for each in self.all.values() if each.waiting_statements}
@@ -322,11 +332,21 @@ class Networks:
             any(member.online for member in members.values()),
         )
 
-    def members_everywhere(self) -> dict[Address, list[Member]]:
+    def members_everywhere(self) -> dict[Address, dict[NetworkId, Member]]:
         """What the rosters say of every account but this one, tunnels or not."""
-        found: dict[Address, list[Member]] = {}
-        for known in self.all.values():
+        found: dict[Address, dict[NetworkId, Member]] = {}
+        for network, known in self.all.items():
             for address, member in known.members.items():
                 if address != self.own_address and member.status is MemberStatus.MEMBER:
-                    found.setdefault(address, []).append(member)
+                    found.setdefault(address, {})[network] = member
         return found
+
+    def is_locked_out(self, network: NetworkId) -> bool:
+        """Whether this account is a member and no tunnel can rest on it, as this computer lacks its secret."""
+        known = self.all.get(network)
+        member = known is not None and known.state.status is MemberStatus.MEMBER
+        return member and network not in self.untrusted and self.protection(network) is Protection.MISSING
+
+    def lacks_secret(self, address: Address) -> bool:
+        """Whether this account is in a network whose secret this computer lacks."""
+        return any(address in known.members and self.is_locked_out(network) for network, known in self.all.items())

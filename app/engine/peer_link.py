@@ -381,7 +381,7 @@ class PeerLink:
                 case TunnelAlive():
                     self._attempt = 0
                     self._outlet.came_up(self.peer, now)
-        for endpoint, payload in monitor.messages_to_send(now):
+        for endpoint, payload in monitor.messages_to_send():
             self._outlet.post(SendMessage(self.peer, payload, UdpEndpoint(*endpoint), request=0))
 
     def _path_found(self, found: PathFound, now: float) -> None:

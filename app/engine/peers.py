@@ -1,0 +1,440 @@
+"""All links to peers: which exist, what reaches them, and what they ask of helper and server.
+
+Routes what comes through the helper's socket (checks, handshakes, engine messages) and the server's introductions to
+the right link, fetches and pins keys, and keeps every link's deadlines. Owned by engine/engine.py.
+"""
+
+import asyncio
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from app.base.tasks import Tasks
+from app.engine.candidates import Reflectors, as_candidates
+from app.engine.contacts import Contacts
+from app.engine.errors import EngineError
+from app.engine.mediation_client import MediationClient
+from app.engine.networks import SharedPeer
+from app.engine.peer_link import PeerLink
+from app.engine.timing import Timing
+from app.ipc.schema import (
+    DatagramReceived,
+    EndpointChanged,
+    InterfaceReady,
+    MessageReceived,
+    Notification,
+    PeerStatistics,
+    PeerWanted,
+    Request,
+    SendDatagram,
+    SendMessage,
+    SessionConfirmed,
+    Statistics,
+    UdpEndpoint,
+)
+from app.protocol import stun, tunnel_message
+from app.protocol.keys import IdentityKey
+from app.protocol.messages import Accepted, GetPeerKey, Introduce, Introduced, PeerCapability, PeerKey
+from app.protocol.peer_handshake import (
+    HandshakeFailed,
+    PeerFacts,
+    PeerHandshakes,
+    PeerUnknown,
+    SessionEstablished,
+    SharedNetwork,
+)
+from app.protocol.tunnel_message import Goodbye, ProbeReply, ProbeRequest, TunnelMessage
+from app.protocol.wire import Address, DatagramType, Endpoint, RemoteProtocolError, checked_endpoint
+
+logger = logging.getLogger(__name__)
+
+_LAST_STUN_BYTE = 0x3F
+
+
+class Peers:
+    """The links of one account.
+
+    `post` sends a request to the pump; `hosts` gives this computer's interface endpoints; `on_message` takes engine
+    messages that are nobody's here; `on_up` is called when a tunnel comes up, `on_key` when a key became known,
+    `on_change` after anything that is shown has changed.
+    """
+
+    def __init__(
+        self,
+        identity: IdentityKey,
+        suite: int,
+        timing: Timing,
+        tasks: Tasks,
+        client: MediationClient,
+        contacts: Contacts,
+        post: Callable[[Request], None],
+        hosts: Callable[[], Sequence[Endpoint]],
+        on_message: Callable[[Address, TunnelMessage], None],
+        on_up: Callable[[Address], None],
+        on_key: Callable[[], None],
+        on_change: Callable[[], None],
+        on_deadline: Callable[[], None],
+    ) -> None:
+        self.links: dict[Address, PeerLink] = {}
+        self.key_changed: set[Address] = set()
+        """Peers for whom the server shows another key than the pinned one."""
+        self.counters: Counter[str] = Counter()
+        self._identity, self._suite, self._timing, self._tasks = identity, suite, timing, tasks
+        self._client, self._contacts = client, contacts
+        self._post, self._hosts = post, hosts
+        self._on_message, self._on_up, self._on_key = on_message, on_up, on_key
+        self._on_change, self._on_deadline = on_change, on_deadline
+        self.reflectors = Reflectors(self._send_datagram, timing)
+        self._own: Address | None = None
+        self._handshakes: PeerHandshakes | None = None
+        self._interface: InterfaceReady | None = None
+        self._by_username: dict[bytes, Address] = {}
+        self._fetching: set[Address] = set()
+        self._introducing: set[tuple[Address, bool]] = set()
+
+    # --- what the engine tells
+
+    def know_address(self, own: Address) -> None:
+        """This account's address; it never changes."""
+        self._own = own
+
+    def update(self, shared: dict[Address, SharedPeer]) -> None:
+        """Who shares which networks now. Tunnels without one end before this returns."""
+        if self._own is None:
+            return
+        now = self._now()
+        for address in self.links.keys() - shared.keys():
+            self._close(address, now)
+        for address, peer in shared.items():
+            self._check_key(peer)
+            link = self.links.get(address)
+            if link is None:
+                link = self.links[address] = PeerLink(peer, self._own, self, self._timing, now)
+                self._by_username[link.finder.own.username] = address
+            link.update(peer, self._interface is not None and self._is_trusted(peer), now)
+        self._changed()
+
+    def _close(self, address: Address, now: float) -> None:
+        link = self.links.pop(address)
+        link.end_tunnel(now)
+        self._by_username.pop(link.finder.own.username, None)
+        self.key_changed.discard(address)
+        if self._handshakes is not None:
+            self._handshakes.cancel(address)
+
+    def _check_key(self, peer: SharedPeer) -> None:
+        """Fetch a key that is not known; notice one that is not the pinned one."""
+        pinned = self._contacts.pinned(peer.address)
+        expected = {pinned.fingerprint} if pinned is not None else set(peer.fingerprints)
+        contradiction = len(peer.fingerprints) > 1 or peer.fingerprints != expected
+        (self.key_changed.add if contradiction else self.key_changed.discard)(peer.address)
+        if not contradiction and pinned is None and peer.online:
+            self.fetch_key(peer.address, peer.fingerprints)
+
+    def _is_trusted(self, peer: SharedPeer) -> bool:
+        key = self._contacts.key(peer.address)
+        return (
+            key is not None
+            and key.fingerprint in peer.fingerprints
+            and peer.address not in self.key_changed
+            and not self._contacts.get(peer.address).blocked
+        )
+
+    def interface_up(self, ready: InterfaceReady) -> None:
+        """The adapter and its socket are there, with no session in them."""
+        if self._own is None:
+            return
+        self._interface = ready
+        capabilities = int(PeerCapability.PARTIAL_CHECKSUMS) if ready.partial_checksums else 0
+        self._handshakes = PeerHandshakes(self._identity, self._own, self._facts, capabilities)
+        self.reflectors.forget()
+        self.update({address: link.shared for address, link in self.links.items()})
+
+    def interface_down(self) -> None:
+        """Adapter, socket and sessions are gone."""
+        self._interface = self._handshakes = None
+        now = self._now()
+        self._by_username.clear()
+        for address, link in self.links.items():
+            link.sessions_gone(now)
+            link.enabled = False
+            self._by_username[link.finder.own.username] = address
+        self._changed()
+
+    def network_changed(self) -> None:
+        """This computer's addresses or routes changed."""
+        self.reflectors.forget()
+        now = self._now()
+        for link in self.links.values():
+            link.network_changed(now)
+        self._changed()
+
+    def close_all(self) -> None:
+        """End all tunnels and forget all peers."""
+        now = self._now()
+        for address in tuple(self.links):
+            self._close(address, now)
+        self._changed()
+
+    # --- keys
+
+    def _facts(self, peer: Address) -> PeerFacts | None:
+        link, key = self.links.get(peer), self._contacts.key(peer)
+        if link is None or key is None or not link.enabled:
+            return None
+        networks = (SharedNetwork(network, secret) for network, secret in sorted(link.shared.secrets.items()))
+        return PeerFacts(key, tuple(networks))
+
+    def fetch_key(self, peer: Address, fingerprints: Iterable[bytes]) -> None:
+        """Ask the server for the key with one of these fingerprints, unless it is known or being asked for."""
+        wanted = frozenset(fingerprints)
+        known = self._contacts.key(peer)
+        if peer in self._fetching or not self._client.online or (known is not None and known.fingerprint in wanted):
+            return
+        self._fetching.add(peer)
+        self._tasks.start("peer key", self._fetch_key(peer, wanted))
+
+    async def _fetch_key(self, peer: Address, fingerprints: frozenset[bytes]) -> None:
+        try:
+            answer = await self._client.request(GetPeerKey(0, peer), PeerKey)
+            if answer.peer != peer:
+                raise RemoteProtocolError("peer key: of another peer")
+            self._contacts.introduce(peer, answer.public_key, fingerprints)
+        except EngineError as error:
+            logger.debug("peer key: %s", error)
+            return
+        except RemoteProtocolError as error:
+            self.counters["wrong-peer-key"] += 1
+            logger.debug("%s", error)
+            return
+        finally:
+            self._fetching.discard(peer)
+        self._on_key()
+
+    # --- what links ask (Outlet)
+
+    def post(self, request: Request) -> None:
+        """Send a request to the pump."""
+        self._post(request)
+
+    def introduce(self, peer: Address, wants_answer: bool) -> None:
+        """Tell the peer our candidates through the server; one introduction at a time."""
+        if self._interface is None or not self._client.online or (peer, wants_answer) in self._introducing:
+            return
+        self._introducing.add((peer, wants_answer))
+        self._tasks.start("introduction", self._introduce(peer, wants_answer))
+
+    async def _introduce(self, peer: Address, wants_answer: bool) -> None:
+        try:
+            hosts = self._hosts()
+            candidates = as_candidates(hosts, await self.reflectors.ask())
+            link = self.links.get(peer)
+            if link is None or self._interface is None:
+                return
+            own = link.finder.own
+            await self._client.request(
+                Introduce(0, peer, own.username, own.password, candidates, wants_answer), Accepted
+            )
+        except EngineError as error:
+            logger.debug("introduction: %s", error)
+        finally:
+            self._introducing.discard((peer, wants_answer))
+
+    def begin_handshake(self, peer: Address, endpoints: Sequence[Endpoint], now: float) -> None:
+        """Begin a handshake, or let the one that runs use these endpoints too."""
+        if self._handshakes is None or self._facts(peer) is None:
+            return
+        if self._handshakes.running(peer):
+            for endpoint in endpoints:
+                self._handshakes.add_endpoint(peer, endpoint, now)
+        else:
+            self._handshakes.start(peer, endpoints, self._suite, now)
+        self._flush_handshakes(now)
+
+    def came_up(self, peer: Address, now: float) -> None:
+        """A tunnel can send: tell those who wait for it, once the link has settled."""
+        asyncio.get_running_loop().call_soon(self._on_up, peer)
+        self._on_change()
+
+    # --- what comes in
+
+    def introduced(self, message: Introduced) -> None:
+        """A peer told its candidates through the server."""
+        link = self.links.get(Address(message.peer))
+        if link is None:
+            self.counters["introduction-of-stranger"] += 1
+            return
+        link.introduced(message, self._now())
+        self._changed()
+
+    def notified(self, notification: Notification) -> None:
+        """Something came from the pump."""
+        now = self._now()
+        match notification:
+            case DatagramReceived():
+                self._receive_datagram(notification.data, notification.endpoint, now)
+            case MessageReceived():
+                self._receive_message(notification, now)
+            case SessionConfirmed():
+                if (link := self.links.get(Address(notification.peer))) is not None:
+                    link.confirmed(notification.local_index, now)
+            case EndpointChanged():
+                if (link := self.links.get(Address(notification.peer))) is not None:
+                    link.peer_moved(Endpoint(*notification.endpoint), now)
+            case PeerWanted():
+                if (link := self.links.get(Address(notification.peer))) is not None:
+                    link.wanted(now)
+        self._changed()
+
+    def _receive_datagram(self, data: bytes, told: UdpEndpoint, now: float) -> None:
+        try:
+            endpoint = checked_endpoint(*told)
+            if data[0] == DatagramType.HANDSHAKE and self._handshakes is not None:
+                self._handshakes.receive_datagram(data, endpoint, now)
+                self._flush_handshakes(now)
+            elif data[0] <= _LAST_STUN_BYTE:
+                self._receive_stun(data, endpoint, now)
+        except RemoteProtocolError as error:
+            self.counters[str(error).partition(":")[0]] += 1
+
+    def _receive_stun(self, data: bytes, endpoint: Endpoint, now: float) -> None:
+        message = stun.decode(data)
+        if self.reflectors.receive(message):
+            return
+        if message.username is not None:
+            address = self._by_username.get(message.username.partition(b":")[0])
+            link = None if address is None else self.links.get(address)
+        else:
+            link = next((each for each in self.links.values() if each.finder.is_for_me(message)), None)
+        if link is None or not link.enabled:
+            self.counters["check-of-nobody"] += 1
+            return
+        link.receive_stun(data, endpoint, now)
+
+    def _receive_message(self, received: MessageReceived, now: float) -> None:
+        peer = Address(received.peer)
+        link = self.links.get(peer)
+        try:
+            message = tunnel_message.decode(received.payload)
+        except RemoteProtocolError:
+            self.counters["tunnel-message-malformed"] += 1
+            return
+        if link is None or message is None:
+            return
+        match message:
+            case ProbeRequest():
+                link.receive_probe(message, Endpoint(*received.endpoint), now)
+            case ProbeReply():
+                self._on_message(peer, message)
+                link.receive_probe(message, Endpoint(*received.endpoint), now)
+            case Goodbye():
+                link.end_tunnel(now, goodbye=False)
+            case _:
+                self._on_message(peer, message)
+
+    def observe(self, statistics: Statistics) -> None:
+        """The pump's report; its clock is not the loop's."""
+        now = self._now()
+        for each in statistics.peers:
+            link = self.links.get(Address(each.peer))
+            if link is not None:
+                self._observe_peer(link, each, now - statistics.now, now)
+        self._changed()
+
+    def _observe_peer(self, link: PeerLink, each: PeerStatistics, offset: float, now: float) -> None:
+        link.traffic.sent_bytes = link.traffic.earlier[0] + each.sent_bytes
+        link.traffic.received_bytes = link.traffic.earlier[1] + each.received_bytes
+        sent = each.last_sent + offset if each.last_sent else -math.inf
+        received = each.last_received + offset if each.last_received else -math.inf
+        link.observe_traffic(sent, received, now)
+
+    # --- handshakes
+
+    def _flush_handshakes(self, now: float) -> None:
+        handshakes = self._handshakes
+        if handshakes is None:
+            return
+        while (event := handshakes.next_event()) is not None:
+            match event:
+                case SessionEstablished():
+                    self._established(event, now)
+                case PeerUnknown():
+                    self._fetch_unknown(event.peer)
+                case HandshakeFailed():
+                    logger.debug("handshake: %s", event.reason)
+                    if (link := self.links.get(event.peer)) is not None:
+                        link.handshake_failed(now)
+        for endpoint, data in handshakes.datagrams_to_send(now):
+            self._send_datagram(endpoint, data)
+
+    def _established(self, event: SessionEstablished, now: float) -> None:
+        link = self.links.get(event.peer)
+        if link is None or not link.enabled:
+            return
+        if link.established(event, now):
+            self._contacts.pin(event.peer)
+        self._on_change()
+
+    def _fetch_unknown(self, peer: Address) -> None:
+        link = self.links.get(peer)
+        if link is not None:
+            self.fetch_key(peer, link.shared.fingerprints)
+
+    # --- sending
+
+    def _send_datagram(self, endpoint: Endpoint, data: bytes) -> None:
+        self._post(SendDatagram(UdpEndpoint(*endpoint), data, request=0))
+
+    def send_message(self, peer: Address, payload: bytes) -> None:
+        """Seal an engine message for a peer with a tunnel; without one it is dropped."""
+        if self.is_up(peer):
+            self._post(SendMessage(peer, payload, request=0))
+
+    def is_up(self, peer: Address) -> bool:
+        """Whether there is a tunnel that can send."""
+        link = self.links.get(peer)
+        return link is not None and link.up
+
+    @property
+    def any_up(self) -> bool:
+        """Whether there is any tunnel."""
+        return any(link.sending is not None for link in self.links.values())
+
+    def all_counters(self) -> Counter[str]:
+        """Everything that was dropped here, in the handshakes and in the links, by name."""
+        total = Counter(self.counters)
+        if self._handshakes is not None:
+            total.update(self._handshakes.counters)
+        for link in self.links.values():
+            total.update(link.finder.counters)
+            if link.monitor is not None:
+                total.update(link.monitor.counters)
+        return total
+
+    # --- time
+
+    def next_deadline(self) -> float | None:
+        """When `handle_deadline` wants to be called; minus infinity means now."""
+        deadlines = [link.next_deadline() for link in self.links.values()]
+        if self._handshakes is not None:
+            deadlines.append(self._handshakes.next_deadline())
+        return min((each for each in deadlines if each is not None), default=None)
+
+    def handle_deadline(self, now: float) -> None:
+        """Do what is due."""
+        for link in tuple(self.links.values()):
+            due = link.next_deadline()
+            if due is not None and due <= now:
+                link.handle_deadline(now)
+        if self._handshakes is not None:
+            self._handshakes.handle_deadline(now)
+            self._flush_handshakes(now)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._on_change()
+        self._on_deadline()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
