@@ -181,7 +181,7 @@ class PathFinder:
         self.handle_deadline(now)
 
     def stop(self) -> None:
-        """Send no more checks; those of the peer are still answered."""
+        """End the search. Checks of the peer are still answered, and one over a new path is checked back."""
         self._ended = True
         for check in self._checks.values():
             check.due = None
@@ -228,7 +228,7 @@ class PathFinder:
 
     def handle_deadline(self, now: float) -> None:
         """Send the next check, if one is due; notice the end of the search."""
-        if self._ended:
+        if self._ended or self._remote is None:
             return
         if self._found_at is not None and now >= self._found_at + SEARCH_AFTER_FOUND:
             self.stop()
@@ -236,7 +236,7 @@ class PathFinder:
         waiting = [check for check in self._checks.values() if check.due is not None and check.due <= now]
         if waiting and self._pacing_until <= now:
             check = min(waiting, key=lambda check: (check.due, check.turn, check.candidate))
-            self._next_check(check, now)
+            self._next_check(check, self._remote, now)
         if all(check.due is None for check in self._checks.values()):
             self._end_search()
 
@@ -256,25 +256,23 @@ class PathFinder:
         if self._best is None:
             self._events.append(NoPathYet())
 
-    def _next_check(self, check: _Check, now: float) -> None:
+    def _next_check(self, check: _Check, remote: CheckCredentials, now: float) -> None:
         if check.attempts >= len(CHECK_INTERVALS):
             check.due = None
             return
         check.due = now + CHECK_INTERVALS[check.attempts]
         check.attempts += 1
         self._pacing_until = now + PACING
-        self._send_check(check, now)
+        self._send_check(check, remote, now)
 
-    def _send_check(self, check: _Check, now: float) -> None:
-        if self._remote is None:
-            return
+    def _send_check(self, check: _Check, remote: CheckCredentials, now: float) -> None:
         transaction_id = secrets.token_bytes(stun.TRANSACTION_ID_LENGTH)
         check.sent[transaction_id] = now
         if len(check.sent) > _REMEMBERED_CHECKS:
             check.sent.popitem(last=False)
-        username = self._remote.username + b":" + self.own.username
+        username = remote.username + b":" + self.own.username
         request = StunMessage(MessageClass.REQUEST, transaction_id, username=username)
-        self._outbox.append((check.candidate.endpoint, stun.encode(request, self._remote.password)))
+        self._outbox.append((check.candidate.endpoint, stun.encode(request, remote.password)))
 
     def _receive_answer(self, message: StunMessage, endpoint: Endpoint, now: float) -> None:
         check = self._checks.get(endpoint)
@@ -352,4 +350,4 @@ class PathFinder:
         check.attempts = min(check.attempts, 1)
         check.due = now + CHECK_INTERVALS[0]
         self._ended = False
-        self._send_check(check, now)
+        self._send_check(check, self._remote, now)

@@ -245,6 +245,43 @@ def test_a_silent_tunnel_tries_again_as_soon_as_something_comes() -> None:
     assert pair.run_until(lambda: TunnelAlive() in one.events, 2)
 
 
+def test_a_path_that_never_answered_is_doubted_within_seconds() -> None:
+    one, _, pair, roads = tunnel()
+    roads.carrying.clear()
+    assert pair.run_until(lambda: one.monitor.health is Health.IN_DOUBT, 4)
+    assert pair.run_until(lambda: TunnelSilent() in one.events, 4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    script=st.lists(st.tuples(st.sets(st.sampled_from([DIRECT, BETTER, RELAYED])), st.floats(0, 90)), max_size=6),
+    last=st.sampled_from([DIRECT, BETTER, RELAYED]),
+    loss=st.floats(0, 0.2),
+    seed=st.integers(0, 2**32),
+)
+def test_whatever_paths_come_and_go_both_end_on_one_that_carries(
+    script: list[tuple[set[Endpoint], float]], last: Endpoint, loss: float, seed: int
+) -> None:
+    roads = Roads(DIRECT)
+    one, other = Side(True), Side(False)
+    pair = MachinePair(one, other, Weather(loss, 0.1, 0.02, 0.05), seed, roads.route, START)
+    for side in (one, other):
+        side.monitor.add_path(HOST, BETTER, START)
+        side.monitor.add_path(RELAY, RELAYED, START)
+        side.data_every = 1.0
+    for carrying, seconds in script:
+        roads.carrying = carrying
+        pair.run(seconds)
+    roads.carrying = {last}
+
+    def settled() -> bool:
+        return all(
+            side.monitor.health is Health.ALIVE and side.monitor.current.endpoint == last for side in (one, other)
+        )
+
+    assert pair.run_until(settled, 120)
+
+
 # --- what others may send
 
 

@@ -1,5 +1,6 @@
 """Finding a direct path through routers of several kinds, and choosing between paths."""
 
+import hmac
 import itertools
 from dataclasses import dataclass, field
 
@@ -411,6 +412,36 @@ def test_what_is_not_right_is_counted_and_has_no_effect(datagram: bytes, counter
     assert finder.counters == {counter: 1}
     assert finder.datagrams_to_send(0.01) == []
     assert (finder.next_deadline(), finder.next_event(), finder.best()) == (deadline, None, None)
+
+
+def test_a_check_that_asks_for_what_we_do_not_know_is_not_answered() -> None:
+    finder = PathFinder(OWN)
+    name = b"own-fragment:peer-fragment"
+    body = b"\x7f\xff\x00\x00" + b"\x00\x06" + len(name).to_bytes(2, "big") + name + bytes(-len(name) % 4)
+    header = b"\x00\x01" + (len(body) + 36).to_bytes(2, "big") + b"\x21\x12\xa4\x42" + bytes(12)
+    tag = hmac.digest(OWN.password, header + body, "sha256")
+    finder.receive_datagram(header + body + b"\x00\x1c\x00\x20" + tag, STRANGER, 0.0)
+    assert finder.counters == {"check-unsupported": 1}
+    assert finder.datagrams_to_send(0.0) == []
+
+
+def test_answers_to_checks_of_long_ago_do_not_count() -> None:
+    finder = searching()
+    [(_, oldest)] = finder.datagrams_to_send(0.0)
+    for number in range(1, 11):
+        finder.receive_datagram(check(number=number), THERE, number * 0.3)
+    finder.receive_datagram(answer_to(oldest), THERE, 4.0)
+    assert finder.counters == {"check-answer-unexpected": 1}
+
+
+def test_a_stopped_search_sends_nothing_more_but_answers() -> None:
+    finder = searching()
+    finder.datagrams_to_send(0.0)
+    finder.stop()
+    finder.handle_deadline(10.0)
+    assert (finder.next_deadline(), finder.datagrams_to_send(10.0), finder.next_event()) == (None, [], None)
+    finder.receive_datagram(check(), THERE, 10.0)
+    assert len(finder.datagrams_to_send(10.0)) == 2
 
 
 def test_our_own_check_sent_back_to_us_is_nothing() -> None:

@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -142,6 +143,14 @@ def raw_message(body: bytes, kind: int = MessageClass.REQUEST) -> bytes:
 def test_each_broken_rule_has_a_name(datagram: bytes, rule: str) -> None:
     with pytest.raises(RemoteProtocolError, match=rule):
         stun.decode(datagram)
+
+
+def test_nothing_may_follow_the_fingerprint() -> None:
+    rest = raw_attribute(0x8022, b"")
+    head = raw_message(bytes(8) + rest)[:20]
+    fingerprint = (zlib.crc32(head) ^ 0x5354554E).to_bytes(4, "big")
+    with pytest.raises(RemoteProtocolError, match="not last"):
+        stun.decode(head + raw_attribute(0x8028, fingerprint) + rest)
 
 
 def test_what_follows_the_integrity_is_ignored() -> None:
