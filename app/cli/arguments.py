@@ -245,7 +245,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="buri",
         usage="buri VERB [ARGUMENTS]",
-        description="Private networks of your own: every program works as if all computers stood in one room.",
+        description="Private networks of your own: as if all computers stood in one room.",
         epilog=_overview(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common],

@@ -196,7 +196,7 @@ def network_details(network: NetworkView, peers: Iterable[PeerView]) -> str:
 def peer_details(peer: PeerView, networks: Sequence[NetworkView], now: float) -> str:
     """The whole of `buri peer`. `now` in seconds since 1970."""
     names = [printable(network.name) for network in networks if network.id in peer.networks]
-    path = " ".join(part for part in (peer.endpoint, milliseconds(peer.latency)) if part)
+    path = "  ".join(part for part in (peer.endpoint, milliseconds(peer.latency)) if part)
     rows = [
         ("nickname", printable(peer.nickname)),
         ("alias", printable(peer.alias)),

@@ -39,7 +39,7 @@ def find_peer(state: EngineState, text: str) -> PeerView:
     """The peer with this address, alias or nickname. Raises CommandError: not found, oneself, or the choices."""
     if text in (state.server.address, state.server.address6) and text:
         raise _not_found("peer", f"{text} is this computer.", "See `buri list` for the others.")
-    found = [peer for peer in state.peers if text in (peer.address, peer.address6)]
+    found = [peer for peer in state.peers if text and text in (peer.address, peer.address6)]
     # Aliases first: they are this person's own words, while a peer may take any nickname.
     found = found or _by_name(state.peers, text, lambda peer: peer.alias)
     found = found or _by_name(state.peers, text, lambda peer: peer.nickname)
@@ -79,7 +79,7 @@ def shell_word(name: str) -> str:
 
 
 def _by_name(things: Sequence[Thing], text: str, name_of: Callable[[Thing], str]) -> list[Thing]:
-    exact = [thing for thing in things if name_of(thing) == text]
+    exact = [thing for thing in things if text and name_of(thing) == text]
     return exact or [thing for thing in things if name_of(thing) and _folded(name_of(thing)) == _folded(text)]
 
 

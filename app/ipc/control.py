@@ -65,7 +65,7 @@ class WatchState(ControlRequest, frozen=True):
 
 
 class LogIn(ControlRequest, frozen=True):
-    """Connect to the server and stay connected. Answered when it was tried: Done, or Failed with the reason."""
+    """Connect and stay connected. Answered by Done, or Failed with the reason, once it was tried."""
 
 
 class LogOut(ControlRequest, frozen=True):

@@ -1,0 +1,76 @@
+"""The command line's arguments: every verb leads to a function, and mistakes are usage errors."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from app.cli.arguments import VERBS, build_parser
+
+
+def mistakes(*words: str) -> int:
+    """The exit code with which the parser ends."""
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args(words)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.name != "up"], ids=lambda verb: verb.name)
+def test_every_verb_leads_to_a_function(verb: object) -> None:
+    module, function = getattr(verb, "run").split(":")  # noqa: B009 - the type of a parameter
+    assert callable(getattr(importlib.import_module(f"app.cli.{module}"), function))
+
+
+def test_every_verb_stands_in_the_help_and_has_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    overview = build_parser().format_help()
+    for verb in VERBS:
+        assert f"  {verb.name:<12}{verb.summary}" in overview
+        assert mistakes(verb.name, "--help") == 0
+        assert capsys.readouterr().out.startswith(f"usage: buri {verb.name} ")
+    assert all(len(line) <= 80 for line in overview.splitlines())
+
+
+@pytest.mark.parametrize("old", ["logon", "logoff", "do-join"])
+def test_hamachis_other_names_work(old: str) -> None:
+    words = [old, "x"] if old == "do-join" else [old]
+    assert build_parser().parse_args(words).run
+
+
+def test_home_and_json_may_stand_before_and_after_the_verb() -> None:
+    before = build_parser().parse_args(["--home", "/a", "--json", "list"])
+    after = build_parser().parse_args(["list", "--home", "/a", "--json"])
+    assert (before.home, before.json) == (after.home, after.json) == (Path("/a"), True)
+    assert not hasattr(build_parser().parse_args(["list"]), "home")
+
+
+def test_create_takes_a_password_or_makes_the_network_for_invited_alone() -> None:
+    assert build_parser().parse_args(["create", "lan", "pw"]).password == "pw"
+    assert build_parser().parse_args(["create", "lan"]).password is None
+    assert build_parser().parse_args(["create", "lan", "--invite-only"]).invite_only
+    assert mistakes("create", "lan", "pw", "--invite-only") == 2
+
+
+def test_set_access_takes_words_and_a_limit() -> None:
+    assert build_parser().parse_args(["set-access", "lan", "lock", "manual"]).access == ["lock", "manual"]
+    assert build_parser().parse_args(["set-access", "lan", "--limit", "5"]).access == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["frobnicate"],
+        ["ping"],
+        ["ping", "hiro", "-c", "-1"],
+        ["ping", "hiro", "-s", "1201"],
+        ["ping", "hiro", "-i", "0"],
+        ["set-access", "lan", "ajar"],
+        ["verify", "hiro", "--yes", "--no"],
+        ["up", "--suite", "3"],
+        ["identity"],
+    ],
+    ids=" ".join,
+)
+def test_mistakes_end_with_2_and_say_where_help_is(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert mistakes(*words) == 2
+    assert "--help`" in capsys.readouterr().err
