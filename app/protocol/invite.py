@@ -1,102 +1,135 @@
-"""Invite links: `buri://host:port/?fp=SHA256:...&network=Name&secret=...`.
+"""Invite links: where a server is, by which key to know it, and which network to join.
 
-A link carries what a computer needs to trust a server at first contact, and perhaps a network on it; `secret` only for
-a network that is entered by invite alone. All but the fingerprint may be missing: the port is 12975 then. Unknown
-fields are ignored, so that later versions may add some.
+    buri://HOST[:PORT]/?fp=SHA256:...[&network=NAME][&secret=...]
 
-Written by the engine and by `buri server invite`, read by `buri up --invite` and `buri join`. Pure text, no I/O.
+HOST is a DNS name (internationalised ones in their ASCII form), an IPv4 address, or an IPv6 address in brackets
+(RFC 3986 section 3.2.2); PORT is 12975 if left out. `fp` is the fingerprint of the server's key with `-` and `_` for
+`+` and `/`. `network` is percent-encoded UTF-8. `secret` is the network secret, only for a network without a password:
+such a link is as secret as a password. Unknown parts are an error, as they could mean something that must not be
+ignored. Used by the command line, the engine and the user interface; does no I/O.
 """
 
-from typing import Final, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+import re
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
 
-from app.protocol.keys import KeyFormatError, format_fingerprint, parse_fingerprint
+from app.protocol.keys import FINGERPRINT_LENGTH, KeyFormatError, format_fingerprint, parse_fingerprint
 from app.protocol.messages import checked_name
 from app.protocol.network_secret import InviteSecretError, secret_from_invite, secret_to_invite
 from app.protocol.wire import SERVER_PORT, RemoteProtocolError
 
-SCHEME: Final = "buri"
-MAX_LINK: Final = 2_048
-"""Characters in a link."""
-_MAX_FIELDS: Final = 16
-_MAX_HOST: Final = 253
+MAX_LINK: Final = 1_536
+"""Characters in a link: the longest host and name, percent-encoded, fit."""
+_LINK = re.compile(
+    r"buri://(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(?::(?P<port>[0-9]{1,5}))?/?\?(?P<query>[!-~]*)"
+)
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 
-class InviteFormatError(ValueError):
-    """A text is no invite link; says why."""
+class InviteError(ValueError):
+    """The text is no invite link; the message says what is wrong with it."""
 
 
-class Invite(NamedTuple):
-    """What an invite link says."""
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """What a link says."""
 
     host: str
-    """A host name or an IP address, without brackets."""
+    """A DNS name in lower case, or an IP address without brackets."""
     port: int
     fingerprint: bytes
-    """SHA-256 of the server's key, 32 bytes."""
     network: str | None = None
-    """A network's name in normal form."""
-    secret: bytes | None = None
-    """The secret of a network that is entered by invite alone."""
-
-    @property
-    def fingerprint_text(self) -> str:
-        """The fingerprint as `ssh-keygen -lf` prints it."""
-        return format_fingerprint(self.fingerprint)
-
-
-def format_invite(invite: Invite) -> str:
-    """The link that says this; `parse_invite` gives the same back."""
-    host = f"[{invite.host}]" if ":" in invite.host else invite.host
-    fields = [("fp", format_fingerprint(invite.fingerprint))]
-    if invite.network is not None:
-        fields.append(("network", invite.network))
-    if invite.secret is not None:
-        fields.append(("secret", secret_to_invite(invite.secret)))
-    query = "&".join(f"{name}={quote(value, safe=':')}" for name, value in fields)
-    return f"{SCHEME}://{host}:{invite.port}/?{query}"
+    secret: bytes | None = field(default=None, repr=False)
+    """The network secret, 32 bytes."""
 
 
 def parse_invite(text: str) -> Invite:
-    """What a link says. Raises InviteFormatError for anything that is no invite link."""
+    """The invite in a link. Raises InviteError for anything that is not exactly one."""
     text = text.strip()
     if len(text) > MAX_LINK:
-        raise InviteFormatError("the link is too long")
-    if not text.isprintable() or " " in text:
-        raise InviteFormatError("the link has a character that no link has")
+        raise InviteError("invite: the link is too long")
+    match = _LINK.fullmatch(text)
+    if match is None:
+        raise InviteError("invite: should look like buri://host:port/?fp=SHA256:...&network=...")
+    port = SERVER_PORT if match["port"] is None else int(match["port"])
+    parts = _query_parts(match["query"])
+    if "fp" not in parts:
+        raise InviteError("invite: the server's fingerprint (fp=) is missing")
     try:
-        parts = urlsplit(text)
-        host, port = _checked_host(parts), parts.port or SERVER_PORT
-        fields = dict(parse_qsl(parts.query, max_num_fields=_MAX_FIELDS, errors="strict"))
-    except ValueError as error:  # urllib's, UnicodeDecodeError among them, and ours
-        raise InviteFormatError(str(error)) from None
-    return Invite(host, port, _fingerprint(fields), *_network(fields))
+        invite = Invite(
+            host=checked_host(match["host"].removeprefix("[").removesuffix("]")),
+            port=_checked_port(port),
+            fingerprint=parse_fingerprint(parts["fp"]),
+            network=checked_name(parts["network"]) if "network" in parts else None,
+            secret=secret_from_invite(parts["secret"]) if "secret" in parts else None,
+        )
+    except (KeyFormatError, RemoteProtocolError, InviteSecretError) as error:
+        raise InviteError(f"invite: {str(error).removeprefix('invite: ')}") from None
+    if invite.secret is not None and invite.network is None:
+        raise InviteError("invite: a secret without a network")
+    return invite
 
 
-def _checked_host(parts: SplitResult) -> str:
-    if parts.scheme != SCHEME:
-        raise InviteFormatError("it does not begin with buri://")
-    host = parts.hostname or ""
-    if not 1 <= len(host) <= _MAX_HOST or parts.username is not None or any(sign in host for sign in "%\"'<>\\"):
-        raise InviteFormatError("it names no server")
-    return host
+def format_invite(invite: Invite) -> str:
+    """The link. Raises InviteError for what no link can say."""
+    if len(invite.fingerprint) != FINGERPRINT_LENGTH:
+        raise InviteError("invite: fingerprint has the wrong length")
+    host = checked_host(invite.host)
+    fingerprint = format_fingerprint(invite.fingerprint).replace("+", "-").replace("/", "_")
+    shown = f"[{host}]" if ":" in host else host
+    link = f"buri://{shown}:{_checked_port(invite.port)}/?fp={fingerprint}"
+    if invite.network is not None:
+        link += f"&network={quote(_name(invite.network), safe='')}"
+    if invite.secret is not None:
+        if invite.network is None:
+            raise InviteError("invite: a secret without a network")
+        link += f"&secret={secret_to_invite(invite.secret)}"
+    return link
 
 
-def _fingerprint(fields: dict[str, str]) -> bytes:
-    if "fp" not in fields:
-        raise InviteFormatError("the server's fingerprint is missing")
-    text = fields["fp"].replace(" ", "+")  # an unescaped + of base64 reads as a space
+def checked_host(text: str) -> str:
+    """A host in normal form: a DNS name in lower case or an IP address. Raises InviteError for anything else."""
     try:
-        return parse_fingerprint(text if text.startswith("SHA256:") else f"SHA256:{text}")
-    except KeyFormatError as error:
-        raise InviteFormatError(str(error)) from None
+        return str(IPv6Address(text)) if ":" in text else str(IPv4Address(text))
+    except AddressValueError:
+        name = text.lower().removesuffix(".")
+    labels = name.split(".")
+    # A last label of digits alone would be read as an IPv4 address by some resolvers (WHATWG URL, section 3.5).
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
+        raise InviteError(f"invite: {text[:64]!r} is no host name or IP address")
+    return name
 
 
-def _network(fields: dict[str, str]) -> tuple[str | None, bytes | None]:
-    if "network" not in fields:
-        return None, None
+def _checked_port(port: int) -> int:
+    if not 0 < port <= 65_535:
+        raise InviteError("invite: the port must be 1 to 65535")
+    return port
+
+
+def _name(name: str) -> str:
     try:
-        name = checked_name(fields["network"])
-        return name, secret_from_invite(fields["secret"]) if "secret" in fields else None
-    except (RemoteProtocolError, InviteSecretError) as error:
-        raise InviteFormatError(str(error)) from None
+        return checked_name(name)
+    except RemoteProtocolError as error:
+        raise InviteError(f"invite: {error}") from None
+
+
+def _query_parts(query: str) -> dict[str, str]:
+    parts: dict[str, str] = {}
+    for part in query.split("&"):
+        name, equals, value = part.partition("=")
+        if name not in ("fp", "network", "secret") or not equals or name in parts:
+            raise InviteError(f"invite: unknown or repeated part {name[:16]!r}")
+        parts[name] = _unquoted(value)
+    return parts
+
+
+def _unquoted(value: str) -> str:
+    """Percent-encoding undone, strictly (RFC 3986 section 2.1; `urllib` would keep broken triplets)."""
+    if re.search(r"%(?![0-9A-Fa-f]{2})", value):
+        raise InviteError("invite: broken percent-encoding")
+    try:
+        return unquote_to_bytes(value).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InviteError("invite: not UTF-8") from None

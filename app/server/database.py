@@ -26,6 +26,7 @@ def open_database(path: Path, schema_folder: Path) -> sqlite3.Connection:
     May be used by one thread at a time. Raises StoreError for a newer schema, a damaged file or a broken upgrade.
     """
     upgrades = schema_upgrades(schema_folder)
+    _touch(path)
     connection = _connect(path, read_only=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -87,6 +88,14 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path} can't be opened: {error}") from error
     return connection
+
+
+def _touch(path: Path) -> None:
+    """A new store is for its user alone; SQLite gives its companions the same permissions."""
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise StoreError(f"{path} can't be made: {error.strerror}") from error
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -1,0 +1,185 @@
+"""The server's folder and its configuration file `server.toml`: read, checked as a whole, written once by `init`.
+
+Unknown names are errors, so that a misspelt limit is not silently the default. Used by `service.py` and by the
+command line (app/cli/server.py).
+"""
+
+import json
+import os
+import secrets
+import stat
+import tomllib
+from ipaddress import IPv4Network, ip_address
+from pathlib import Path
+from string import Template
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from app.base.atomic_file import write_atomically
+from app.base.resources import resource_folder
+from app.platform.paths import state_folder
+from app.protocol.keys import MAX_PEM, IdentityKey, KeyFormatError
+from app.protocol.messages import checked_name
+from app.protocol.wire import SERVER_PORT, RemoteProtocolError
+from app.server.limits import Policy, RateLimits
+from app.server.pool import PoolError, parse_pool, random_pool
+
+MAX_CONFIG = 65_536
+"""Bytes in a configuration file."""
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+"""0 lets the system choose; for tests."""
+
+
+class ConfigError(Exception):
+    """The server's folder is not ready to run; the text says what is wrong and where."""
+
+
+class ServerTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[server]`"""
+
+    name: str
+    pool: str
+    public_host: str = ""
+    listen: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)] = ("0.0.0.0", "::")
+    port: Port = SERVER_PORT
+    reflector_ports: Annotated[tuple[Port, ...], Meta(max_length=4)] = (SERVER_PORT, SERVER_PORT + 1)
+
+
+class LogTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[log]`"""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json: bool = False
+
+
+class MetricsTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[metrics]`; without the table there is no endpoint."""
+
+    host: str = "127.0.0.1"
+    port: Port = 12_978
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    server: ServerTable
+    policy: Policy = Policy()
+    limits: RateLimits = RateLimits()
+    log: LogTable = LogTable()
+    metrics: MetricsTable | None = None
+
+    @property
+    def pool(self) -> IPv4Network:
+        """The checked pool of virtual addresses."""
+        return parse_pool(self.server.pool)
+
+
+class ServerFolder:
+    """The folder that is a server: key, configuration, store. Back up this folder and you have the server."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "server.toml"
+        self.key_file = path / "server-key.pem"
+        self.store_file = path / "store.sqlite3"
+
+    @classmethod
+    def default(cls) -> "ServerFolder":
+        """Where a server is if nobody says otherwise."""
+        return cls(state_folder() / "server")
+
+    def read_config(self) -> Config:
+        """The configuration. Raises ConfigError."""
+        try:
+            data = self.config_file.read_bytes()
+        except FileNotFoundError:
+            raise ConfigError(f"there is no server in {self.path}: make one with `buri server init`") from None
+        except OSError as error:
+            raise ConfigError(f"{self.config_file} can't be read: {error.strerror}") from error
+        try:
+            return parse_config(data)
+        except ConfigError as error:
+            raise ConfigError(f"{self.config_file}: {error}") from None
+
+    def read_key(self) -> IdentityKey:
+        """The server's identity. Raises ConfigError, also if others on this computer could read the key."""
+        try:
+            if os.name == "posix" and self.key_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise ConfigError(f"{self.key_file} is open to other users: chmod 600 it")
+            with self.key_file.open("rb") as file:
+                return IdentityKey.from_pem(file.read(MAX_PEM + 1), None)
+        except OSError as error:
+            raise ConfigError(f"{self.key_file} can't be read: {error.strerror}") from error
+        except KeyFormatError as error:
+            raise ConfigError(f"{self.key_file}: {error}") from error
+
+    def create(self, *, name: str, pool: str | None, port: int, public_host: str) -> IdentityKey:
+        """Make key and configuration. Raises ConfigError if there is a server already, or for unusable values."""
+        for file in (self.config_file, self.key_file, self.store_file):
+            if file.exists():
+                raise ConfigError(f"{file} exists: `init` never overwrites a server")
+        text = _configuration_text(name, pool or str(random_pool()), port, public_host)
+        parse_config(text.encode())
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            identity = IdentityKey.generate()
+            write_atomically(self.key_file, identity.to_pem(None), mode=0o600)
+            write_atomically(self.config_file, text.encode(), mode=0o600)
+        except OSError as error:
+            raise ConfigError(f"{self.path} can't be written: {error.strerror}") from error
+        return identity
+
+
+def parse_config(data: bytes) -> Config:
+    """The configuration in a TOML file. Raises ConfigError for anything that is not exactly one."""
+    if len(data) > MAX_CONFIG:
+        raise ConfigError("too large")
+    try:
+        config = msgspec.convert(tomllib.loads(data.decode("utf-8")), Config)
+    except UnicodeDecodeError:
+        raise ConfigError("not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError("not TOML: nested too deeply") from None
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error).replace("`$.", "`").replace("Object", "the table")) from None
+    _check_values(config)
+    return config
+
+
+def _check_values(config: Config) -> None:
+    try:
+        parse_pool(config.server.pool)
+        checked_name(config.server.name)
+        for host in (*config.server.listen, *([config.metrics.host] if config.metrics else [])):
+            ip_address(host)
+    except (PoolError, RemoteProtocolError) as error:
+        raise ConfigError(str(error)) from None
+    except ValueError as error:
+        raise ConfigError(f"listen: {error}") from None
+
+
+def _configuration_text(name: str, pool: str, port: int, public_host: str) -> str:
+    """The commented template of resources/server with the values filled in."""
+    template = (resource_folder() / "server" / "server.toml").read_text("utf-8")
+    return Template(template).substitute(
+        name=_toml_text(name),
+        pool=_toml_text(pool),
+        port=port,
+        next_port=port + 1 if 0 < port < 65_535 else 0,
+        public_host=_toml_text(public_host),
+    )
+
+
+def _toml_text(text: str) -> str:
+    """A TOML basic string: JSON's escapes are a part of TOML's."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def random_server_name() -> str:
+    """A name for a server that was given none."""
+    return f"buri-{secrets.token_hex(2)}"

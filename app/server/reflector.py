@@ -1,0 +1,98 @@
+"""The reflector: two UDP ports that tell a client from where its datagrams arrive (STUN, RFC 8489).
+
+Two ports, so that a client sees whether its NAT maps by destination. It answers only plain Binding requests, one
+datagram for one, never much larger than the request, and only so many to one source: it is no amplifier. Started by
+`service.py`; the format is `protocol/stun.py`.
+"""
+
+import asyncio
+import logging
+import socket
+from typing import Any, cast
+
+from app.protocol.stun import reflect
+from app.protocol.wire import Endpoint
+from app.server.limits import Rate, TokenBuckets, source_of
+from app.server.metrics import Counters
+
+logger = logging.getLogger(__name__)
+
+MAX_REQUEST = 548
+"""Bytes of a Binding request that we look at: RFC 8489 section 6.1 keeps STUN below 548 over IPv4."""
+
+
+class ReflectorPort(asyncio.DatagramProtocol):
+    """One UDP port on one local address."""
+
+    def __init__(self, buckets: TokenBuckets, counters: Counters) -> None:
+        self._buckets = buckets
+        self._counters = counters
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is open."""
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Answer one request, or drop and count it."""
+        host, port = str(addr[0]), int(addr[1])
+        if len(data) > MAX_REQUEST or self._transport is None:
+            self._counters.add("reflector_dropped_size")
+            return
+        if not self._buckets.take(source_of(host), asyncio.get_running_loop().time()):
+            self._counters.add("reflector_dropped_rate")
+            return
+        answer = reflect(data, Endpoint(_plain_host(host), port))
+        if answer is None:
+            self._counters.add("reflector_dropped_malformed")
+            return
+        self._counters.add("reflector_answered")
+        self._transport.sendto(answer, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        """An ICMP error for an earlier answer: the client is gone, nothing to do but count."""
+        self._counters.add("reflector_unreachable")
+
+
+class Reflector:
+    """All ports of the reflector."""
+
+    def __init__(self, answers_per_second: int, counters: Counters) -> None:
+        self._buckets = TokenBuckets(Rate(answers_per_second, answers_per_second), capacity=50_000)
+        self._counters = counters
+        self._transports: list[asyncio.DatagramTransport] = []
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen on one address and port, 0 for any; returns the port. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda: ReflectorPort(self._buckets, self._counters), sock=_bound_socket(host, port)
+        )
+        self._transports.append(transport)
+        return int(transport.get_extra_info("sockname")[1])
+
+    def stop(self) -> None:
+        """Close all ports; idempotent."""
+        for transport in self._transports:
+            transport.close()
+        self._transports.clear()
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    """A UDP socket for one address family alone: `::` must leave the port free for `0.0.0.0`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.setblocking(False)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _plain_host(host: str) -> str:
+    """The host without an IPv6 zone, which means nothing to anybody else."""
+    return host.partition("%")[0]

@@ -1,0 +1,172 @@
+"""The mediation server as a process: puts key, store, rules and sockets together, starts and stops them.
+
+Composition root: knows every part, decides nothing. Called by the command line and, with a configuration of their own,
+by tests and the demo.
+"""
+
+import asyncio
+import errno
+import logging
+import signal
+import sqlite3
+import time
+
+from app.base.logs import set_up_logging
+from app.base.tasks import Tasks
+from app.server.config import Config, ConfigError, ServerFolder
+from app.server.decisions import Decisions
+from app.server.directory import Directory, ServerFacts
+from app.server.listener import Listener
+from app.server.metrics import Counters, MetricsEndpoint, prometheus_text
+from app.server.pool import AddressPool
+from app.server.reflector import Reflector
+from app.server.store import Store
+
+logger = logging.getLogger(__name__)
+
+PRESENCE_INTERVAL = 60.0
+"""Seconds between two records of who was seen."""
+
+
+class MediationServer:
+    """One server in the running loop; `start`, then `stop`."""
+
+    def __init__(self, folder: ServerFolder, config: Config) -> None:
+        self._config = config
+        self._identity = folder.read_key()
+        self._store = Store.open(folder.store_file)
+        self._counters = Counters()
+        self._tasks = Tasks()
+        self._decisions = Decisions()
+        self._started_at = time.time()
+        self._check_pool()
+        self.fingerprint_text = self._identity.public.fingerprint_text
+        self.port = config.server.port
+        self.reflector_ports: tuple[int, ...] = ()
+        self.metrics_port: int | None = None
+        self._reflector = Reflector(config.limits.reflections_per_second, self._counters)
+        self._endpoint = MetricsEndpoint(self._metrics_text, self._tasks)
+        self._listener: Listener | None = None
+        self._directory: Directory | None = None
+
+    def _check_pool(self) -> None:
+        pool = AddressPool(self._config.pool)
+        outside = self._store.count_outside(pool.first, pool.last)
+        if outside:
+            self._store.close()
+            raise ConfigError(f"{outside} accounts have addresses outside the pool {pool.network}: set the old pool")
+
+    async def start(self) -> None:
+        """Open all ports. Raises ConfigError if one can't be opened."""
+        try:
+            self.reflector_ports = await self._open_reflector()
+            self._directory = self._new_directory()
+            self._listener = Listener(
+                self._identity, self._directory, self._decisions, self._config.limits, self._counters, self._tasks
+            )
+            self.port = await self._open_listener(self._listener)
+            if self._config.metrics is not None:
+                metrics = self._config.metrics
+                self.metrics_port = await self._endpoint.start(metrics.host, metrics.port)
+        except OSError as error:
+            await self.stop()
+            raise ConfigError(f"a port can't be opened: {error}") from error
+        self._tasks.start("presence record", self._record_presence(self._directory))
+        logger.info(
+            "server runs: TCP port %d, reflector on UDP %s, pool %s, key %s",
+            *(self.port, self.reflector_ports, self._config.pool, self.fingerprint_text),
+        )
+
+    def _new_directory(self) -> Directory:
+        config = self._config
+        fingerprint = self._identity.public.fingerprint
+        facts = ServerFacts(config.server.name, fingerprint, config.pool, self.reflector_ports)
+        return Directory(self._store, facts, config.policy, config.limits)
+
+    async def _open_listener(self, listener: Listener) -> int:
+        """The TCP port on all addresses; one that this computer lacks (no IPv6) is skipped while another works."""
+        port, opened, missing = self._config.server.port, 0, None
+        for host in self._config.server.listen:
+            try:
+                port = await listener.open(host, port)
+                opened += 1
+            except OSError as error:
+                if not _lacks_address_family(error):
+                    raise
+                missing = error
+                logger.warning("not listening on %s: %s", host, error.strerror)
+        if missing is not None and not opened:
+            raise missing
+        return port
+
+    async def _open_reflector(self) -> tuple[int, ...]:
+        ports: list[int] = []
+        for wanted in self._config.server.reflector_ports:
+            port = wanted
+            for host in self._config.server.listen:
+                try:
+                    port = await self._reflector.open(host, port)
+                except OSError as error:
+                    if not _lacks_address_family(error):
+                        raise
+            ports.append(port)
+        return tuple(ports)
+
+    async def stop(self) -> None:
+        """Ask all clients to come back later, and close everything; idempotent."""
+        if self._listener is not None:
+            await self._listener.stop()
+        self._endpoint.stop()
+        self._reflector.stop()
+        await self._tasks.close()
+        try:
+            if self._directory is not None:
+                directory, self._directory = self._directory, None
+                await self._decisions.decide(lambda: directory.note_presence(time.time()))
+        finally:
+            await self._decisions.close()
+            self._store.close()
+
+    async def _record_presence(self, directory: Directory) -> None:
+        while True:
+            await asyncio.sleep(PRESENCE_INTERVAL)
+            try:
+                await self._decisions.decide(lambda: directory.note_presence(time.time()))
+            except sqlite3.Error:
+                logger.exception("who was seen can't be kept")
+
+    async def _metrics_text(self) -> str:
+        """All numbers; asking the rules for theirs proves that the store answers."""
+        gauges: dict[str, float] = {"uptime_seconds": round(time.time() - self._started_at)}
+        gauges["undecided_requests"] = self._decisions.undecided
+        if self._directory is not None:
+            gauges |= await self._decisions.decide(self._directory.counts)
+        if self._listener is not None:
+            gauges |= self._listener.gauges()
+        return prometheus_text(gauges, self._counters.read())
+
+
+def _lacks_address_family(error: OSError) -> bool:
+    """Whether the computer has no such kind of address at all (EAFNOSUPPORT, EADDRNOTAVAIL)."""
+    return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def run(folder: ServerFolder) -> None:
+    """Run the server in `folder` until SIGINT or SIGTERM. Raises ConfigError or StoreError if it can't start."""
+    config = folder.read_config()
+    set_up_logging(config.log.level, json_lines=config.log.json)
+    # The selector loop everywhere: Windows' default loop can go deaf on UDP (CPython issue 127057).
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(_run(folder, config))
+
+
+async def _run(folder: ServerFolder, config: Config) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
+    server = MediationServer(folder, config)
+    await server.start()
+    await stopped.wait()
+    logger.info("server stops")
+    await server.stop()
