@@ -195,14 +195,20 @@ class Computer(Machine):
 
     def wait_for_answer(self, address: str, timeout: float = 20.0) -> None:
         """Ping every 50 ms until the first answer comes. Raises LabError if none does within `timeout` seconds."""
-        words = ["-n", "-c", "1", "-i", "0.05", "-w", f"{timeout:.0f}", address]
-        self.run(tool("ping"), *words, root=True, timeout=timeout + 5)
+
+        def answered() -> bool:
+            return self._gets(tool("ping"), "-n", "-c", "1", "-i", "0.05", "-w", "5", address)
+
+        wait_until(answered, f"{address} to answer {self.name}", timeout)
 
     def can_ping(self, address: str) -> bool:
         """One ping, one second."""
-        tool("ping")
+        return self._gets(tool("ping"), "-n", "-c", "1", "-W", "1", address)
+
+    def _gets(self, *argv: str) -> bool:
+        """Does this command, as root, end well?"""
         try:
-            self.ping(address, timeout=1.0)
+            self.run(*argv, root=True)
         except LabError:
             return False
         return True

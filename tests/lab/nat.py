@@ -85,15 +85,17 @@ def rules(nat: Nat) -> str:
 
 
 def lossy(interface: str, share: float) -> str:
-    """A rule set that loses this share of what arrives at an interface, before anything else sees it.
+    """A rule set that loses this share of the IP packets arriving at an interface, before anything else sees them.
 
-    A train of segments that the sender left to the network card to cut counts as one packet here.
+    Neighbours always find each other: between real computers the loss is far away, on the internet. A train of segments that the sender left to the network card to cut counts as one packet here.
     """
     hundredths_of_percent = round(share * 10_000)
     return f"""
 table netdev loss_{interface} {{
   chain arriving {{
     type filter hook ingress device {interface} priority 0;
+    ether type arp accept
+    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
     numgen random mod 10000 < {hundredths_of_percent} drop
   }}
 }}

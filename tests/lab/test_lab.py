@@ -167,10 +167,9 @@ def test_a_router_may_stand_behind_a_carriers_router(lab: Lab) -> None:
 def test_a_bad_cable_loses_packets_both_ways(lab: Lab) -> None:
     public = lab.computer("public")
     anna = lab.computer("anna", loss=0.5)
-    anna.wait_for_answer(str(public.address4))
     report = anna.run("ping", "-n", "-c", "60", "-i", "0.01", "-W", "1", str(public.address4), root=True)
     received = int(report.split(" received")[0].split()[-1])
-    assert 1 <= received <= 40  # a quarter comes back: 15 of 60
+    assert 1 <= received <= 40  # about a quarter comes back: 15 of 60
 
 
 def test_a_rebooted_router_has_forgotten_its_mappings(lab: Lab) -> None:
