@@ -20,7 +20,7 @@ from pathlib import Path
 
 from app.base.logs import set_up_logging
 from app.base.tasks import Tasks
-from app.helper.requests import EngineConnection
+from app.helper.requests import HELLO_DEADLINE, EngineConnection
 from app.ipc.channel import Channel, ChannelError
 from app.ipc.schema import REQUESTS, Failed
 from app.platform import paths
@@ -122,11 +122,14 @@ class Helper:
 
 
 async def _refuse(channel: Channel, refusal: Failed) -> None:
+    """Answer the caller's first request, whatever it is: he could not read an answer that came before he asked."""
     try:
-        await channel.send(refusal)
-    except ChannelError:
-        return  # gone before it was told
-    await channel.close()
+        async with asyncio.timeout(HELLO_DEADLINE):
+            await channel.receive_frame()
+            await channel.send(refusal)
+            await channel.close()
+    except (ChannelError, TimeoutError):
+        channel.abort()  # gone, or silent
 
 
 async def _serve(options: Options) -> None:

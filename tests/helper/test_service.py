@@ -292,6 +292,15 @@ def test_a_second_helper_leaves_the_first_its_socket(capsys: pytest.CaptureFixtu
         assert with_client(helper, configure).name == "buri0"
 
 
+def test_a_missing_folder_is_made_for_whoever_owns_the_one_around_it(links: LinkWatch, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    os.chown(tmp_path, NOBODY, NOBODY)
+    with running_helper("--user", str(NOBODY), socket_path=tmp_path / "run" / "helper.sock") as helper:
+        folder, endpoint = helper.socket_path.parent.stat(), helper.socket_path.stat()
+    assert (folder.st_uid, folder.st_mode & 0o777) == (NOBODY, 0o755)
+    assert (endpoint.st_uid, endpoint.st_mode & 0o777) == (NOBODY, 0o600)
+
+
 def test_a_file_that_is_no_socket_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("keep")
