@@ -53,9 +53,5 @@ def set_nickname(arguments: Namespace) -> int:
 
 def _show_status(engine: EngineClient, state: EngineState, *, as_json: bool) -> None:
     document = msgspec.to_builtins(state)
-    document["version"], document["process"] = engine.engine_version, engine.process
-    # The roster is `buri list`; here only how many there are of each.
-    document["networks"] = len(state.networks)
-    document["peers"] = {each.value: sum(peer.status is each for peer in state.peers) for each in render.PEER_WORDS}
-    document["counters"] = dict(state.counters)
+    document |= {"version": engine.engine_version, "process": engine.process, "counters": dict(state.counters)}
     show(render.status(state, engine.engine_version, engine.process), document, as_json=as_json)

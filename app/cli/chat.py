@@ -11,9 +11,10 @@ from app.cli import render
 from app.cli.client import EngineClient, checked
 from app.cli.outcome import CommandError, ExitCode, show, show_error
 from app.cli.targets import address_number, find_peer
-from app.engine.state import ChatMessage, ChatStatus, PeerView
+from app.engine.state import ChatMessage, ChatStatus, PeerStatus, PeerView
 from app.ipc import control
 
+_UNREACHABLE = (PeerStatus.OFFLINE, PeerStatus.BLOCKED, PeerStatus.KEY_CHANGED, PeerStatus.UNPROVEN)
 DELIVERY_WAIT = 10.0
 """Seconds for which `buri chat PEER TEXT` waits for the peer's acknowledgement."""
 MAX_LINE = 65_536
@@ -37,7 +38,8 @@ def run(arguments: Namespace) -> int:
 
 
 def _send(engine: EngineClient, peer: PeerView, text: str, *, as_json: bool) -> ExitCode:
-    request = control.SendChat(peer=address_number(peer.address), text=text, timeout=DELIVERY_WAIT)
+    patience = 0.0 if peer.status in _UNREACHABLE else DELIVERY_WAIT
+    request = control.SendChat(peer=address_number(peer.address), text=text, timeout=patience)
     *_, last = engine.stream(request, ChatMessage, endless=False)
     name = render.peer_name(peer)
     outcome, exit_code = {

@@ -63,8 +63,9 @@ def rename(arguments: Namespace) -> int:
 
 def _change(arguments: Namespace, request: MakeRequest, text: str) -> int:
     with EngineClient() as engine:
-        network = find_network(engine.state(), arguments.network)
-        member = find_member(network, arguments.member)
+        state = engine.state()
+        network = find_network(state, arguments.network)
+        member = find_member(state, network, arguments.member)
         engine.do(request(network.id, address_number(member.address)))
     name = render.printable(member.nickname or member.address)
     document = {"network": network.id, "member": member.address, "nickname": member.nickname}

@@ -50,10 +50,17 @@ def find_peer(state: EngineState, text: str) -> PeerView:
     return found[0]
 
 
-def find_member(network: NetworkView, text: str) -> MemberView:
-    """The member of a network, waiting ones included, with this address or nickname. Raises CommandError."""
-    found = [member for member in network.members if member.address == text]
+def find_member(state: EngineState, network: NetworkView, text: str) -> MemberView:
+    """The member of a network, waiting ones included, that this address or name means. Raises CommandError.
+
+    Its name in the network comes first, then what it is called as a peer: an owner may have renamed it.
+    """
+    found = [member for member in network.members if text and member.address == text]
     found = found or _by_name(network.members, text, lambda member: member.nickname)
+    if not found:
+        peers = _by_name(state.peers, text, lambda peer: peer.alias)
+        peers = peers or _by_name(state.peers, text, lambda peer: peer.nickname)
+        found = [member for member in network.members if member.address in {peer.address for peer in peers}]
     if len(found) > 1:
         raise _ambiguous("member", text, (f"{member.address}  {member.nickname}" for member in found))
     if not found:

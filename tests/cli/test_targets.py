@@ -105,9 +105,17 @@ def test_this_computer_is_no_peer_of_its_own() -> None:
 def test_members_are_found_waiting_ones_too() -> None:
     waiting = MemberView("10.73.9.9", "who", MemberStatus.PENDING)
     family = network(1, "Family", waiting)
-    assert find_member(family, "WHO") is find_member(family, "10.73.9.9") is waiting
+    assert find_member(STATE, family, "WHO") is find_member(STATE, family, "10.73.9.9") is waiting
     with pytest.raises(CommandError, match="no 'nobody' in Family"):
-        find_member(family, "nobody")
+        find_member(STATE, family, "nobody")
+
+
+def test_a_renamed_member_is_still_found_by_the_name_it_has_as_a_peer() -> None:
+    renamed = MemberView("10.73.0.6", "the quiet one", MemberStatus.ONLINE)
+    family = network(1, "Family", renamed)
+    assert find_member(STATE, family, "uma") is renamed
+    with pytest.raises(CommandError, match="no 'boss' in Family"):
+        find_member(STATE, family, "boss")
 
 
 def test_an_address_is_a_number_on_the_socket() -> None:
