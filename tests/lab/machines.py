@@ -17,6 +17,8 @@ from tests.lab.processes import LabError, Process, tool, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NOBODY = 65_534
+NOT_FOUND = 5
+"""Exit code of `buri` for an unknown name."""
 IN_CHECKOUT = 'mount --bind "$0" "$1"; cd "$1"; shift; exec "$@"'
 """Shell words that show the checkout ($0) at a place ($1) and become the program that follows."""
 
@@ -161,7 +163,7 @@ class Computer(Machine):
         return [json.loads(line) for line in self.run(*self.buri_words(*verb, "--json"), timeout=timeout).splitlines()]
 
     def state(self) -> Any:
-        """The engine's state, as app/engine/state.py describes it."""
+        """What `buri status` knows: EngineState in app/engine/state.py, with numbers in place of rosters."""
         return self.buri("status")
 
     def wait_until_online(self, timeout: float = 30.0) -> None:
@@ -175,14 +177,22 @@ class Computer(Machine):
 
     def wait_for_peer(self, peer: "Computer", status: str = "direct", timeout: float = 30.0) -> Any:
         """Until the peer has this status here; gives what is known of it."""
-        found: list[Any] = []
 
         def reached() -> bool:
-            found[:] = [each for each in self.state()["peers"] if each["nickname"] == peer.name]
-            return bool(found) and found[0]["status"] == status
+            seen = self.view_of(peer)
+            return seen is not None and seen["status"] == status
 
         wait_until(reached, f"{self.name} to see {peer.name} {status}", timeout)
-        return found[0]
+        return self.view_of(peer)
+
+    def view_of(self, peer: "Computer") -> Any:
+        """What this computer knows of a peer (`buri peer`, PeerView in app/engine/state.py), None if it is no peer."""
+        try:
+            return self.buri("peer", peer.name)
+        except LabError as error:
+            if f"exit {NOT_FOUND}:" in str(error):
+                return None
+            raise
 
     @property
     def virtual_address(self) -> str:

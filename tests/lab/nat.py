@@ -87,7 +87,8 @@ def rules(nat: Nat) -> str:
 def lossy(interface: str, share: float) -> str:
     """A rule set that loses this share of the IP packets arriving at an interface, before anything else sees them.
 
-    Neighbours always find each other: between real computers the loss is far away, on the internet. A train of segments that the sender left to the network card to cut counts as one packet here.
+    Neighbours always find each other: between real computers the loss is far away, on the internet. A train of
+    segments that the sender left to the network card to cut counts as one packet here.
     """
     hundredths_of_percent = round(share * 10_000)
     return f"""
