@@ -17,10 +17,8 @@ import msgspec
 from app.ipc.schema import MAX_IPC_FRAME, IpcMessage, Reply, Request
 
 _LENGTH = struct.Struct("!I")
-MAX_UNSENT = 4 * MAX_IPC_FRAME
-"""Bytes that may wait for a slow reader before it is disconnected."""
 WRITE_DEADLINE = 5.0
-"""Seconds in which a reader must take what exceeds one frame."""
+"""Seconds in which a reader must take what exceeds one frame, or it is disconnected."""
 REPLY_DEADLINE = 10.0
 """Seconds in which a request must be answered."""
 
@@ -88,6 +86,7 @@ class Channel:
         self._max_frame = max_frame
         self._write_deadline = write_deadline
         self._stalled = False
+        self._turn = asyncio.Lock()
         writer.transport.set_write_buffer_limits(high=max_frame)
 
     async def receive(self) -> IpcMessage:
@@ -130,19 +129,17 @@ class Channel:
     async def send_frame(self, data: bytes) -> None:
         """Send bytes as one frame; frames leave in the order of the calls.
 
-        Returns when no more than one frame waits for the reader. Raises FrameTooLong (nothing is sent), ChannelClosed,
-        or WriteStalled after disconnecting a reader that does not keep up.
+        Returns when no more than one frame's bytes wait for the reader; meanwhile other calls wait for their turn.
+        Raises FrameTooLong (nothing is sent), ChannelClosed, or WriteStalled after disconnecting a reader that stalls.
         """
         if len(data) > self._max_frame:
             raise FrameTooLong(f"a frame of {len(data)} bytes, {self._max_frame} are allowed")
-        if self._writer.is_closing():
-            raise WriteStalled("the far side did not read") if self._stalled else ChannelClosed("closed")
-        self._writer.write(_LENGTH.pack(len(data)) + data)
-        unsent = self._writer.transport.get_write_buffer_size()
-        if unsent > MAX_UNSENT:
-            raise self._disconnect_stalled()
-        if unsent > self._max_frame:
-            await self._wait_for_reader()
+        async with self._turn:
+            if self._writer.is_closing():
+                raise WriteStalled("the far side did not read") if self._stalled else ChannelClosed("closed")
+            self._writer.write(_LENGTH.pack(len(data)) + data)
+            if self._writer.transport.get_write_buffer_size() > self._max_frame:
+                await self._wait_for_reader()
 
     async def close(self) -> None:
         """Send what still waits, for at most the write deadline, and close; idempotent."""
@@ -164,14 +161,11 @@ class Channel:
             async with asyncio.timeout(self._write_deadline):
                 await self._writer.drain()
         except TimeoutError:
-            raise self._disconnect_stalled() from None
+            self._stalled = True
+            self.abort()
+            raise WriteStalled("the far side did not read") from None
         except OSError as error:
             raise ChannelClosed(f"the connection broke: {error}") from None
-
-    def _disconnect_stalled(self) -> WriteStalled:
-        self._stalled = True
-        self.abort()
-        return WriteStalled("the far side did not read")
 
 
 class Caller(Generic[Received]):

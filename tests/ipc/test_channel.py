@@ -193,21 +193,38 @@ def test_a_reader_that_stalls_is_disconnected() -> None:
     asyncio.run(story())
 
 
-def test_many_senders_at_once_cannot_fill_the_memory_for_a_stalled_reader() -> None:
-    async def story() -> int:
-        async with channel_pair(write_deadline=60) as (_engine, helper):
+async def try_to_send(channel: Channel, data: bytes) -> ChannelError | None:
+    try:
+        await channel.send_frame(data)
+    except ChannelError as error:
+        return error
+    return None
+
+
+def test_many_senders_take_turns_and_none_is_lost() -> None:
+    frames = [bytes([number]) * MAX_IPC_FRAME for number in range(20)]
+
+    async def story() -> list[bytes]:
+        async with channel_pair() as (engine, helper):
             tasks = Tasks()
-            sending = [tasks.start("send", send(helper)) for _ in range(20)]
-            return sum(isinstance(result, ChannelError) for result in await asyncio.gather(*sending))
+            sending = [tasks.start("send", helper.send_frame(frame)) for frame in frames]
+            received = [await engine.receive_frame() for _ in frames]
+            await asyncio.gather(*sending)
+            return received
 
-    async def send(channel: Channel) -> ChannelError | None:
-        try:
-            await channel.send_frame(bytes(MAX_IPC_FRAME))
-        except ChannelError as error:
-            return error
-        return None
+    assert asyncio.run(story()) == frames
 
-    assert asyncio.run(story()) > 10
+
+def test_many_senders_to_a_stalled_reader_all_learn_it() -> None:
+    async def story() -> list[ChannelError | None]:
+        async with channel_pair(write_deadline=0.01) as (_engine, helper):
+            tasks = Tasks()
+            sending = [tasks.start("send", try_to_send(helper, bytes(MAX_IPC_FRAME))) for _ in range(20)]
+            return await asyncio.gather(*sending)
+
+    ended = asyncio.run(story())
+    assert isinstance(ended[-1], WriteStalled)
+    assert sum(isinstance(each, WriteStalled) for each in ended) > 15
 
 
 def test_both_sides_learn_that_the_channel_was_closed() -> None:
