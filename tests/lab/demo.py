@@ -80,20 +80,20 @@ def build(lab: Lab, story: Narrator) -> tuple[MediationServer, Computer, Compute
     """The internet, a server on it, and two homes."""
     story.say("building an internet of network namespaces, two homes with routers, and a server")
     server = lab.server()
-    anna = lab.computer("anna", behind=lab.router("home", Nat.PORT_PRESERVING))
-    ben = lab.computer("ben", behind=lab.router("office", Nat.PORT_PRESERVING))
-    story.show(f"server {server.address4} on the internet\n{described(anna, 'home')}\n{described(ben, 'office')}")
+    anna = lab.computer("anna", behind=lab.router("home", Nat.PORT_PRESERVING, ipv6=False))
+    ben = lab.computer("ben", behind=lab.router("office", Nat.PORT_PRESERVING, ipv6=False))
+    story.show(f"server {server.addresses.ipv4} on the internet\n{described(anna, 'home')}\n{described(ben, 'office')}")
     story.say(f"the server runs; its fingerprint is {server.fingerprint}")
-    if not (anna.can_ping(str(server.address4)) and ben.can_ping(str(server.address4))):
+    if not (anna.can_ping(server.addresses.ipv4) and ben.can_ping(server.addresses.ipv4)):
         raise LabError("the computers do not reach the server")
-    if anna.can_ping(str(ben.address4)):
+    if anna.can_ping(ben.addresses.ipv4):
         raise LabError("the routers let strangers in: this would prove nothing")
     story.say("both reach the server; without Buri they do not reach each other")
     return server, anna, ben
 
 
 def described(computer: Computer, router: str) -> str:
-    return f"{computer.name:<6} {computer.address4} behind the router `{router}`, no open ports"
+    return f"{computer.name:<6} {computer.addresses.ipv4} behind the router `{router}`, no open ports"
 
 
 def meet(server: MediationServer, anna: Computer, ben: Computer, story: Narrator) -> None:

@@ -7,8 +7,8 @@ folder: a clone in somebody's private home works as well. Called by topology.py,
 import json
 import os
 import sys
-from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,31 @@ def as_user(user: int) -> list[str]:
     return [tool("setpriv"), f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all"]
 
 
+class Addresses:
+    """What an interface has been given."""
+
+    def __init__(self, interfaces: Sequence[IPv4Interface | IPv6Interface]) -> None:
+        self._interfaces = interfaces
+
+    @property
+    def ipv4(self) -> str:
+        return str(self._interfaces[0].ip)
+
+    @property
+    def ipv6(self) -> str:
+        """Raises LabError where there is no IPv6."""
+        if len(self._interfaces) < 2:
+            raise LabError(f"{self.ipv4} has no IPv6 address")
+        return str(self._interfaces[1].ip)
+
+
 class Machine:
     """A computer with an address on its network and a home of its own."""
 
-    def __init__(self, namespace: Namespace, address4: IPv4Address, address6: IPv6Address) -> None:
+    def __init__(self, namespace: Namespace, addresses: Addresses) -> None:
         self.namespace = namespace
         self.name = namespace.name
-        self.address4 = address4
-        self.address6 = address6
+        self.addresses = addresses
         self.home = namespace.folder / "home"
         self._checkout = namespace.folder / "checkout"
         if CHECKOUT.stat().st_mode & 0o005 != 0o005:
@@ -140,7 +157,7 @@ class Computer(Machine):
     def start_engine(self, server: MediationServer, *options: str) -> Process:
         """`buri up`, headless; returns when it takes commands."""
         words = self.buri_words(
-            *("up", "--server", f"{server.address4}:{server.port}", "--fingerprint", server.fingerprint),
+            *("up", "--server", f"{server.addresses.ipv4}:{server.port}", "--fingerprint", server.fingerprint),
             *("--nickname", self.name, "--key-file", "--log-level", "debug", *options),
         )
         self.engine = self.start("engine", *words)

@@ -62,7 +62,7 @@ sender.sendto(sys.argv[3].encode(), (host, int(port)))
 
 def reflector(computer: Computer, port: int) -> str:
     computer.start(f"reflector{port}", computer.interpreter, "-c", ECHO, str(port)).wait_for_output("ready")
-    return f"{computer.address4}:{port}"
+    return f"{computer.addresses.ipv4}:{port}"
 
 
 def mappings(lab: Lab, nat: Nat) -> list[str]:
@@ -97,7 +97,7 @@ def test_a_router_that_blocks_udp_lets_tcp_through(lab: Lab) -> None:
     with pytest.raises(LabError, match="TimeoutError"):
         inner.python(ASK.replace("settimeout(5)", "settimeout(0.3)"), place)
     first.start("web", first.interpreter, "-m", "http.server", "8000").wait_for_output("Serving")
-    fetched = inner.python(f"import urllib.request as u; print(u.urlopen('http://{first.address4}:8000').status)")
+    fetched = inner.python(f"import urllib.request as u; print(u.urlopen('http://{first.addresses.ipv4}:8000').status)")
     assert fetched.strip() == "200"
 
 
@@ -135,39 +135,41 @@ def test_computers_behind_routers_reach_the_internet_and_not_each_other(lab: Lab
     public = lab.computer("public")
     anna = lab.computer("anna", behind=lab.router("home"))
     ben = lab.computer("ben", behind=lab.router("office"))
-    assert anna.can_ping(str(public.address4))
-    assert anna.can_ping(str(public.address6))
-    assert ben.can_ping(str(public.address4))
-    assert not anna.can_ping(str(ben.address4))
-    assert not public.can_ping(str(anna.address4))
+    assert anna.can_ping(public.addresses.ipv4)
+    assert anna.can_ping(public.addresses.ipv6)
+    assert ben.can_ping(public.addresses.ipv4)
+    assert not anna.can_ping(ben.addresses.ipv4)
+    assert not public.can_ping(anna.addresses.ipv4)
 
 
 def test_ipv6_has_no_translation_but_a_firewall(lab: Lab) -> None:
     public = lab.computer("public")
     anna = lab.computer("anna", behind=lab.router("home"))
     for computer in (anna, public):
-        web = computer.start("web", computer.interpreter, "-m", "http.server", "8000", "--bind", str(computer.address6))
+        web = computer.start(
+            "web", computer.interpreter, "-m", "http.server", "8000", "--bind", computer.addresses.ipv6
+        )
         web.wait_for_output("Serving")
     fetch = "import urllib.request as u, sys; print(u.urlopen(f'http://[{sys.argv[1]}]:8000', timeout=2).status)"
-    assert anna.python(fetch, str(public.address6)).strip() == "200"
+    assert anna.python(fetch, public.addresses.ipv6).strip() == "200"
     with pytest.raises(LabError, match="timed out"):
-        public.python(fetch, str(anna.address6))
+        public.python(fetch, anna.addresses.ipv6)
 
 
 def test_a_router_may_stand_behind_a_carriers_router(lab: Lab) -> None:
     public = lab.computer("public")
     carrier = lab.router("carrier", Nat.SYMMETRIC, network="100.64.0.0/24")
     anna = lab.computer("anna", behind=lab.router("home", behind=carrier))
-    assert anna.can_ping(str(public.address4))
-    assert anna.can_ping(str(public.address6))
+    assert anna.can_ping(public.addresses.ipv4)
+    assert anna.can_ping(public.addresses.ipv6)
     seen = anna.python(ASK, reflector(public, 4000))
-    assert seen.startswith(str(carrier.outer4.ip))
+    assert seen.startswith(carrier.outer.ipv4)
 
 
 def test_a_bad_cable_loses_packets_both_ways(lab: Lab) -> None:
     public = lab.computer("public")
     anna = lab.computer("anna", loss=0.5)
-    report = anna.run("ping", "-n", "-c", "60", "-i", "0.01", "-W", "1", str(public.address4), root=True)
+    report = anna.run("ping", "-n", "-c", "60", "-i", "0.01", "-W", "1", public.addresses.ipv4, root=True)
     received = int(report.split(" received")[0].split()[-1])
     assert 1 <= received <= 40  # about a quarter comes back: 15 of 60
 
@@ -186,8 +188,8 @@ def test_a_rebooted_router_has_forgotten_its_mappings(lab: Lab) -> None:
 def test_two_computers_share_one_home_network(lab: Lab) -> None:
     home = lab.router("home")
     anna, ben = lab.computer("anna", behind=home), lab.computer("ben", behind=home)
-    assert anna.can_ping(str(ben.address4))
-    assert anna.can_ping(str(ben.address6))
+    assert anna.can_ping(ben.addresses.ipv4)
+    assert anna.can_ping(ben.addresses.ipv6)
 
 
 def test_programs_run_as_nobody_and_only_the_asked_ones_as_root(lab: Lab) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.lab.machines import Computer, MediationServer
+from tests.lab.machines import Addresses, Computer, MediationServer
 from tests.lab.namespace import Namespace, sweep
 from tests.lab.nat import Nat, lossy, rules
 
@@ -26,52 +26,47 @@ INTERNET6 = "2001:db8::/64"
 
 
 class Segment:
-    """A bridge named `lan` in a namespace, with the first address of both networks, to which others attach."""
+    """A bridge named `lan` in a namespace, with the first address of its networks, to which others attach.
 
-    def __init__(self, owner: Namespace, network4: IPv4Network, network6: IPv6Network) -> None:
+    Without `network6` nobody on it has IPv6.
+    """
+
+    def __init__(self, owner: Namespace, network4: IPv4Network, network6: IPv6Network | None) -> None:
         self.owner = owner
         self.network4 = network4
         self.network6 = network6
         self._attached = 0
         owner.set_kernel("ipv4/ip_forward", "ipv6/conf/all/forwarding", value=1)
-        gateway4, gateway6 = self.interface_addresses(1)
-        owner.ip(
-            "link add lan type bridge mcast_snooping 0",
-            f"address add {gateway4} dev lan",
-            f"address add {gateway6} dev lan",
-            "link set lan up",
-        )
+        owner.ip("link add lan type bridge mcast_snooping 0", "link set lan up")
+        owner.ip(*(f"address add {address} dev lan" for address in self._addresses(1)))
 
-    def interface_addresses(self, number: int) -> tuple[IPv4Interface, IPv6Interface]:
-        """The addresses of the computer with this number, 1 being the segment's own."""
-        length4, length6 = self.network4.prefixlen, self.network6.prefixlen
-        return (
-            IPv4Interface((int(self.network4.network_address) + number, length4)),
-            IPv6Interface((int(self.network6.network_address) + number, length6)),
-        )
-
-    def attach(self, namespace: Namespace, interface: str, loss: float = 0.0) -> tuple[IPv4Interface, IPv6Interface]:
+    def attach(self, namespace: Namespace, interface: str, loss: float = 0.0) -> Addresses:
         """Plug a namespace in: its new `interface` gets the next addresses and default routes through this segment.
 
         Of all packets in each direction the share `loss` (0 to 1) vanishes on the cable.
         """
         self._attached += 1
         port = f"port{self._attached}"
-        gateway4, gateway6 = self.interface_addresses(1)
-        own4, own6 = self.interface_addresses(1 + self._attached)
+        own = self._addresses(1 + self._attached)
         namespace.ip(f"link add {interface} type veth peer name {port} netns {self.owner.system_name}")
         self.owner.ip(f"link set {port} master lan up")
         namespace.ip(
             f"link set {interface} up",
-            f"address add {own4} dev {interface}",
-            f"address add {own6} dev {interface}",
-            f"route add default via {gateway4.ip}",
-            f"route add default via {gateway6.ip}",
+            *(f"address add {address} dev {interface}" for address in own),
+            *(f"route add default via {gateway.ip}" for gateway in self._addresses(1)),
         )
         if loss:
             namespace.nft(lossy(interface, loss))
             self.owner.nft(lossy(port, loss))
-        return own4, own6
+        return Addresses(own)
+
+    def _addresses(self, number: int) -> list[IPv4Interface | IPv6Interface]:
+        """The addresses of the computer with this number, 1 being the segment's own."""
+        addresses: list[IPv4Interface | IPv6Interface]
+        addresses = [IPv4Interface((int(self.network4.network_address) + number, self.network4.prefixlen))]
+        if self.network6 is not None:
+            addresses.append(IPv6Interface((int(self.network6.network_address) + number, self.network6.prefixlen)))
+        return addresses
 
 
 class Internet:
@@ -90,23 +85,29 @@ class Router:
     """A router between its `lan` and what it hangs on: the internet, or another router (carrier-grade NAT)."""
 
     def __init__(
-        self, namespace: Namespace, outside: "Internet | Router", nat: Nat, network4: IPv4Network, network6: IPv6Network
+        self,
+        namespace: Namespace,
+        outside: "Internet | Router",
+        nat: Nat,
+        network4: IPv4Network,
+        network6: IPv6Network | None,
     ) -> None:
         self.namespace = namespace
         self.outside = outside
         self.nat = nat
         self.segment: Segment
-        self.outer4, self.outer6 = outside.segment.attach(namespace, "wan")
+        self.outer = outside.segment.attach(namespace, "wan")
         self.segment = Segment(namespace, network4, network6)
         namespace.nft(rules(nat))
-        outside.add_route(network6, self.outer6.ip)
+        if network6 is not None:
+            outside.add_route(network6, self.outer.ipv6)
         if nat is Nat.NONE:
-            outside.add_route(network4, self.outer4.ip)
+            outside.add_route(network4, self.outer.ipv4)
 
     def add_route(self, network: IPv4Network | IPv6Network, gateway: object) -> None:
         """Send packets for `network` to `gateway` behind this router, and lead them here from the internet."""
         self.namespace.ip(f"route add {network} via {gateway}")
-        self.outside.add_route(network, self.outer6.ip if network.version == 6 else self.outer4.ip)
+        self.outside.add_route(network, self.outer.ipv6 if network.version == 6 else self.outer.ipv4)
 
     def reboot(self) -> None:
         """Forget every mapping, as after a power cut: the rule set and the connection table are made anew."""
@@ -153,26 +154,30 @@ class Lab:
         nat: Nat = Nat.PORT_PRESERVING,
         behind: Router | None = None,
         network: str | None = None,
+        ipv6: bool = True,
     ) -> Router:
-        """A router on the internet, or behind another one; `network` is its inner IPv4 network."""
+        """A router on the internet, or behind another one; `network` is its inner IPv4 network.
+
+        Without `ipv6`, or behind a router without, there is only IPv4 behind it.
+        """
+        outside = behind or self.internet
         self._routers += 1
         default = f"198.18.{self._routers}.0/24" if nat is Nat.NONE else f"192.168.{self._routers}.0/24"
         inner4 = IPv4Network(network or default)
-        inner6 = IPv6Network(f"2001:db8:0:{self._routers:x}::/64")
-        return Router(self.namespace(name), behind or self.internet, nat, inner4, inner6)
+        has6 = ipv6 and outside.segment.network6 is not None
+        inner6 = IPv6Network(f"2001:db8:0:{self._routers:x}::/64") if has6 else None
+        return Router(self.namespace(name), outside, nat, inner4, inner6)
 
     def computer(self, name: str, behind: Router | None = None, loss: float = 0.0) -> Computer:
         """A person's computer behind a router, or with public addresses; `loss` is the share lost each way, 0 to 1."""
         namespace = self.namespace(name)
         segment = (behind or self.internet).segment
-        address4, address6 = segment.attach(namespace, "eth0", loss)
-        return Computer(namespace, address4.ip, address6.ip)
+        return Computer(namespace, segment.attach(namespace, "eth0", loss))
 
     def server(self, name: str = "server") -> MediationServer:
         """A computer on the internet for the mediation server; it is set up and runs when this returns."""
         namespace = self.namespace(name)
-        address4, address6 = self.internet.segment.attach(namespace, "eth0")
-        server = MediationServer(namespace, address4.ip, address6.ip)
+        server = MediationServer(namespace, self.internet.segment.attach(namespace, "eth0"))
         server.set_up()
         server.go()
         return server
