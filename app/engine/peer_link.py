@@ -50,6 +50,10 @@ class Outlet(Protocol):
         """Begin a handshake, or let the one that runs use these endpoints too."""
         ...
 
+    def went_silent(self) -> None:
+        """A tunnel carries nothing any more: what is known of our outside endpoints may be wrong."""
+        ...
+
     def came_up(self, peer: Address, now: float) -> None:
         """The first session of a tunnel can send."""
         ...
@@ -147,6 +151,7 @@ class PeerLink:
         restarted = self._remote is not None and self._remote != credentials
         if restarted:
             self._needs_handshake = True
+            self._kinds.clear()
         if restarted or not self.up or candidates != self._candidates:
             self.no_path = False
             self.finder.set_remote(candidates, credentials, now)
@@ -378,6 +383,7 @@ class PeerLink:
                     self._outlet.post(SetPeerPath(self.peer, UdpEndpoint(*event.endpoint), request=0))
                 case TunnelSilent():
                     self._attempt, self._reach_at = 0, now
+                    self._outlet.went_silent()
                 case TunnelAlive():
                     self._attempt = 0
                     self._outlet.came_up(self.peer, now)

@@ -252,6 +252,10 @@ class Peers:
             self._handshakes.start(peer, endpoints, self._suite, now)
         self._flush_handshakes(now)
 
+    def went_silent(self) -> None:
+        """Ask the reflectors anew before the next introduction."""
+        self.reflectors.forget()
+
     def came_up(self, peer: Address, now: float) -> None:
         """A tunnel can send: tell those who wait for it, once the link has settled."""
         asyncio.get_running_loop().call_soon(self._on_up, peer)

@@ -2,19 +2,23 @@
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from app.base.backoff import Backoff
 from app.engine.engine import Engine
+from app.engine.errors import EngineError
 from app.engine.helper_client import connect_helper
 from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState, PeerStatus, PeerView, ServerStatus
 from app.engine.timing import Timing
 from app.platform.addresses import LocalAddress
 from app.protocol.keys import IdentityKey
-from app.protocol.wire import Address
+from app.protocol.wire import Address, NetworkId
 from app.server.config import Config, ServerFolder, ServerTable
 from app.server.limits import RateLimits
 from app.server.service import MediationServer
@@ -29,7 +33,7 @@ QUICK = Timing(
     peer_backoff=Backoff(first=0.3, limit=1.0),
     helper_backoff=Backoff(first=0.05, limit=0.2),
 )
-PATIENCE = 20.0
+PATIENCE = 40.0
 """Seconds until a test gives up; nothing is asserted about how long anything takes."""
 
 
@@ -160,7 +164,47 @@ class World:
             lambda: [LocalAddress("eth0", computer.address)],
         )
 
+    async def restart(self, person: Person) -> None:
+        """Start the engine of somebody anew, with what is on its disk."""
+        await person.engine.stop()
+        profile = Profile(person.profile.state_folder, person.profile.state_folder)
+        person.profile = profile
+        person.engine = self.engine(person.identity, profile, person.helper, person.helper.computer, QUICK)
+        self._exits.push_async_callback(person.engine.stop)
+        await self.start(person)
+
     async def start(self, person: Person) -> None:
         """Start the engine and wait until it is logged in."""
         await person.engine.start()
         await person.until(lambda: person.state.server.status is ServerStatus.ONLINE)
+
+
+Story = Callable[[World], Coroutine[Any, Any, None]]
+
+
+def tell(folder: Path, story: Story, server_class: type[MediationServer] = MediationServer, loss: float = 0.0) -> None:
+    """Run a story in a fresh world."""
+
+    async def run() -> None:
+        async with World(folder, server_class, loss) as world:
+            await story(world)
+
+    asyncio.run(run())
+
+
+async def refusal(coroutine: Awaitable[object]) -> str:
+    """The code of the error that the coroutine must end with."""
+    with pytest.raises(EngineError) as caught:
+        await coroutine
+    return caught.value.code
+
+
+async def meet(world: World, password: str | None = "secret words", suite: int = 2) -> tuple[Person, Person, NetworkId]:
+    """Two people with a tunnel over one network."""
+    anna = await world.person("anna", suite=suite)
+    ben = await world.person("ben", suite=suite)
+    network = await anna.engine.create_network("family", password)
+    await ben.engine.join_network("family", password)
+    await anna.until_connected(ben)
+    await ben.until_connected(anna)
+    return anna, ben, network
