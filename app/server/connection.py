@@ -167,8 +167,9 @@ class Connection:
 
     def _wake(self) -> None:
         """Make `_read` return, so that `run` sees that the conversation is closed."""
-        if self._waiting is not None:
-            self._waiting.reschedule(self._now())
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.reschedule(self._now())
 
     def tell(self, messages: Iterable[Message]) -> None:
         """Words of the server; Closing is the last."""
