@@ -44,7 +44,7 @@ def _up(parser: argparse.ArgumentParser) -> None:
         "--passphrase-file", type=Path, metavar="FILE", help="first line: the passphrase of the private key's file"
     )
     parser.add_argument("--helper-socket", type=Path, metavar="PATH", help="where the privileged helper listens")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="error")
     parser.add_argument("--offline", action="store_true", help="start without logging in")
 
 

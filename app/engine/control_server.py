@@ -23,7 +23,15 @@ from app.engine.control_requests import STREAMS, VALUES
 from app.engine.engine import Engine
 from app.engine.errors import EngineError
 from app.ipc import control
-from app.ipc.channel import Channel, ChannelClosed, ChannelError, FrameTooLong, FrameTruncated, MalformedMessage
+from app.ipc.channel import (
+    WRITE_DEADLINE,
+    Channel,
+    ChannelClosed,
+    ChannelError,
+    FrameTooLong,
+    FrameTruncated,
+    MalformedMessage,
+)
 from app.platform.linux.service import LinuxHelperService
 from app.platform.paths import private_folder
 
@@ -45,8 +53,9 @@ class SocketUnusable(Exception):
 class ControlServer:
     """Listens from `start` to `stop`; made for one engine."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """`path` is the socket's; its folder is made if it is missing."""
+    def __init__(self, engine: Engine, path: Path, *, write_deadline: float = WRITE_DEADLINE) -> None:
+        """`path` is the socket's; its folder is made if it is missing. `write_deadline` in seconds is for tests."""
+        self._write_deadline = write_deadline
         self._engine = engine
         self._path = path
         self._callers = LinuxHelperService(users=(os.geteuid(),))
@@ -72,7 +81,9 @@ class ControlServer:
         await self._tasks.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        channel = Channel(reader, writer, control.REQUESTS, max_frame=control.MAX_CONTROL_FRAME)
+        channel = Channel(
+            reader, writer, control.REQUESTS, max_frame=control.MAX_CONTROL_FRAME, write_deadline=self._write_deadline
+        )
         try:
             allowed = self._callers.allows(self._callers.identify(writer.get_extra_info("socket")))
         except OSError:

@@ -23,7 +23,7 @@ from app.engine.home_lock import HomeInUse, HomeLock
 from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState, Finding, ServerStatus
 from app.ipc import control
-from app.ipc.channel import Channel, ChannelError
+from app.ipc.channel import Channel, ChannelClosed, ChannelError
 from app.ipc.schema import Notification, all_subclasses
 from app.protocol.keys import IdentityKey
 
@@ -53,7 +53,7 @@ class Client:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
-        self.channel = Channel(reader, writer, control.ANSWERS)
+        self.channel = Channel(reader, writer, control.ANSWERS, write_deadline=60.0)
 
     async def ask(self, request: control.ControlRequest) -> control.ControlAnswer:
         await self.channel.send(request)
@@ -110,7 +110,7 @@ class Desk:
 async def running(identity: IdentityKey, profile: Profile) -> AsyncIterator[Desk]:
     """An engine and its socket."""
     engine = Engine(identity, profile, no_helper)
-    server = ControlServer(engine, profile.state_folder / "run" / "engine.sock")
+    server = ControlServer(engine, profile.state_folder / "run" / "engine.sock", write_deadline=0.2)
     desk = Desk(profile.state_folder / "run" / "engine.sock")
     await server.start()
     await engine.start()
@@ -282,7 +282,7 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served(
         async with running(identity, profile) as desk:
             deaf = await desk.connect()
             deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            with pytest.raises(ChannelError):
+            with pytest.raises(ChannelClosed):
                 await ask_without_end(deaf)
             await (await desk.connect()).value(control.ReadState(), EngineState)
 
