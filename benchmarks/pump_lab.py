@@ -105,8 +105,8 @@ class Computer:
     def wait_for(self, kind: type[Notification]) -> Notification:
         """The first notification of a kind, past or to come."""
         while True:
-            for index, message in enumerate(self.notifications):
-                if isinstance(message, kind):
+            for index, notification in enumerate(self.notifications):
+                if isinstance(notification, kind):
                     return self.notifications.pop(index)
             message = self.next_message()
             if isinstance(message, Notification):

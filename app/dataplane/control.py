@@ -239,9 +239,7 @@ class Requests:
             self._counters["drop-endpoint"] += 1
             return Done(request=request.request)
         self._port.send_one(session.tunnel.seal(request.payload), path)
-        peer.sent_packets += 1
-        peer.sent_bytes += len(request.payload)
-        peer.last_sent = self._now
+        peer.count_sent(1, len(request.payload), self._now)
         return Done(request=request.request)
 
     def _statistics(self, request: ReadStatistics) -> Reply:

@@ -202,11 +202,7 @@ class Inbound:
         if first <= window.newest or ids != tuple(range(first, first + count)) or not _KNOWN_WORDS.issuperset(words):
             return False
         slots = layout.slots
-        texts: Sequence[memoryview] = slots.texts
-        sealed: Sequence[memoryview] = slots.sealed
-        if last < slot:
-            texts = [*slots.texts[: count - 1], slots.last_text(count - 1, last - AEAD_OVERHEAD)]
-            sealed = [*slots.sealed[: count - 1], slots.last_sealed(count - 1, last - AEAD_OVERHEAD)]
+        texts, sealed = slots.cut(count, last - AEAD_OVERHEAD)
         opened = session.aead.open_train(slots.headers, sealed, texts, ids)
         if opened:
             window.mark_run(first, opened)

@@ -3,24 +3,27 @@
 1. Read one packet with its virtio header, straight to where it will be sealed.
 2. Find the peer by the destination address; broadcast and multicast go to every peer that takes them.
 3. A super packet is cut into a train of its own (super_packet.py). Other packets of one session and one size are
-   gathered into a train; a shorter one ends it.
-4. Seal in place, and send the train in one system call.
+   gathered into a train; a shorter one ends it. Datagrams of one flow are marked as continuing each other.
+4. Seal the train in place, and send it in one system call.
 
-Buffer ownership: the one buffer holds the train being gathered, from `_base` to `_end`, and behind it the packet just
-read. A super packet's train begins at 0. While the socket is full nothing is read, so a waiting train stays intact.
-Called by pump.py only.
+Buffer ownership: the one buffer holds the train being gathered from its start, and behind it the packet just read.
+While the socket is full nothing is read and nothing gathered, so a waiting train stays as it is. Called by pump.py.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import chain, repeat
+from struct import Struct
+from typing import Any
 
-from app.dataplane.counters import Counters, TokenBucket
+from app.dataplane.broadcast import Broadcaster
+from app.dataplane.counters import Counters
 from app.dataplane.ip_packet import (
-    ADDRESSES4,
-    ADDRESSES6,
     MULTICAST4,
     MULTICAST6,
     PREFIX6,
+    SYN,
+    TCP,
     UDP,
     clamp_mss,
     complete_checksum,
@@ -32,27 +35,31 @@ from app.dataplane.peer_table import Interface, PeerSession, PeerTable
 from app.dataplane.staging import Staging
 from app.dataplane.super_packet import (
     GSO_NONE,
-    MAX_PACKET,
     NEEDS_CHECKSUM,
     TEXT,
+    VNET,
     VNET_HEADER,
     Shape,
     ShapeKey,
 )
 from app.dataplane.udp_port import MAX_TRAIN_BYTES, MAX_TRAIN_SEGMENTS, UdpPort
 from app.ipc.schema import Notification
-from app.protocol.tunnel import AEAD_OVERHEAD
+from app.protocol.tunnel import AEAD_OVERHEAD, Slots, header_word
 from app.protocol.wire import DataFlag
 
 MAX_READS = 128
 """Packets taken from the adapter in one turn of the loop."""
 MAX_SHAPES = 16
-"""Shapes of super packets whose views are kept."""
-BROADCAST_RATE, BROADCAST_BURST = 500.0, 200.0
-"""Broadcast and multicast packets a second, each of which goes to many peers."""
+"""Shapes of super packets, and slot lengths, whose views are kept."""
 
-_CONTINUES = int(DataFlag.CONTINUES)
-_PARTIAL = int(DataFlag.PARTIAL_CHECKSUM)
+_PLAIN = header_word(0)
+_PARTIAL = header_word(DataFlag.PARTIAL_CHECKSUM)
+_CONTINUES = header_word(DataFlag.PARTIAL_CHECKSUM | DataFlag.CONTINUES)
+
+_FIELDS4 = Struct("!I2xI2xIIIH")
+"""Version to length; fragment, TTL, protocol; source; destination; ports; UDP length. All but id and checksums."""
+_FIELDS6 = Struct("!IHBB12sI12sIIH")
+"""The same of IPv6, with the addresses as the /96 prefix and the last 32 bits."""
 
 
 class Outbound:
@@ -69,19 +76,25 @@ class Outbound:
     ) -> None:
         self._tun = tun
         self._port = port
-        self._table = table
+        self._peers = table.peers
         self._interface = interface
         self._counters = counters
         self._staging = Staging(counters, notify)
-        self._broadcasts = TokenBucket(BROADCAST_RATE, BROADCAST_BURST)
-        self._vnet = bytearray(VNET_HEADER.size)
-        self._buffer = bytearray(2 * 65_536)
+        self._broadcaster = Broadcaster(port, table, counters)
+        self._buffer = bytearray(2 * 65_536 + TEXT)
         self._view = memoryview(self._buffer)
         self._shapes: dict[ShapeKey, Shape] = {}
+        self._slots: dict[int, Slots] = {}
         self._expected: Shape | None = None
+        """The shape of super packet that the next read is scattered for."""
         self._held: bytes | None = None
         self._session: PeerSession | None = None
-        self._base = self._end = self._slot = self._count = 0
+        self._slot = self._room = self._last = 0
+        """Of the train being gathered: slot length, how many more packets it may hold, length of its last text."""
+        self._words: list[int] = []
+        """The header word of each packet of the train being gathered."""
+        self._start = TEXT
+        """Where the next packet is read to."""
         self._flow: object = None
         self._now = 0.0
 
@@ -92,20 +105,13 @@ class Outbound:
             held, self._held = self._held, None
             self.forward_packet(held, now)
         reads = 0
-        while reads < MAX_READS:
-            if self._expected is not None or self._end > MAX_TRAIN_BYTES:
-                self.flush()
-            if self._port.blocked:
-                break
+        while reads < MAX_READS and not self._port.blocked:
             try:
                 length = self._read()
             except BlockingIOError:
                 break
             reads += 1
-            length -= VNET_HEADER.size
-            if self._expected is not None and self._vnet[1] == GSO_NONE:
-                self._stop_expecting(length)
-            self._handle(length)
+            self._handle(self._start, length)
         self._counters["tun-reads"] += reads
         self.flush()
 
@@ -116,11 +122,9 @@ class Outbound:
         if self._port.blocked:
             self._hold(packet)
             return
-        length = len(packet) - VNET_HEADER.size
-        self._vnet[:] = packet[: VNET_HEADER.size]
         self._expected = None
-        self._view[TEXT : TEXT + length] = packet[VNET_HEADER.size :]
-        self._handle(length)
+        self._view[VNET : VNET + len(packet)] = packet
+        self._handle(TEXT, len(packet) - VNET_HEADER.size)
         self.flush()
 
     def session_ready(self, address: int, now: float) -> None:
@@ -129,28 +133,35 @@ class Outbound:
             self.forward_packet(packet, now)
 
     def flush(self) -> None:
-        """Send the train that was gathered, if any."""
-        if not self._count or self._port.blocked:
-            return
+        """Seal and send the train that was gathered, if any."""
         session = self._session
-        if session is not None:
-            train = self._view[self._base : self._end]
-            self._port.send_train((train,), self._slot, len(train), session.peer.path)
-        self._session = None
-        self._base = self._end = self._count = 0
+        if session is None:
+            return
+        count = len(self._words)
+        slots = self._slots_of(self._slot) if count > 1 or session.aead is None else None
+        if slots is None and session.aead is not None:
+            total = self._slot
+            session.aead.seal_in_place(self._view[:total], self._words[0])
+            session.peer.count_sent(1, self._last, self._now)
+            self._port.send_train((self._view[:total],), total, total, session.peer.path)
+        elif slots is not None:
+            self._send_slots(session, slots, count, self._last, self._words)
+        self._session = self._flow = None
+        self._words.clear()
+        self._start = TEXT
 
     def _read(self) -> int:
-        """Bytes read, the virtio header's included. Raises BlockingIOError when there is no packet."""
-        if self._expected is not None:
-            return os.readv(self._tun, self._expected.read_buffers)
-        start = self._end + TEXT
-        return os.readv(self._tun, (self._vnet, self._view[start : start + MAX_PACKET]))
-
-    def _stop_expecting(self, length: int) -> None:
-        """An ordinary packet came where a super packet was expected: bring it into one piece."""
-        shape, self._expected = self._expected, None
-        if shape is not None and length > len(shape.slots.texts[0]):
-            self._view[TEXT : TEXT + length] = shape.gather(length)
+        """Bytes in the packet read to `_start`. Raises BlockingIOError when there is none."""
+        expected = self._expected
+        if expected is None:
+            start = self._start - VNET_HEADER.size
+            return os.readv(self._tun, (self._view[start:],)) - VNET_HEADER.size
+        length = os.readv(self._tun, expected.read_buffers) - VNET_HEADER.size
+        if self._buffer[VNET + 1] == GSO_NONE:
+            self._expected = None
+            if length > len(expected.slots.texts[0]):
+                self._view[TEXT : TEXT + length] = expected.gather(length)
+        return length
 
     def _hold(self, packet: bytes) -> None:
         """Keep one packet until the port is free again."""
@@ -159,174 +170,190 @@ class Outbound:
         else:
             self._counters["drop-udp-full"] += 1
 
-    def _handle(self, length: int) -> None:
-        """Route the packet of `length` bytes that was just read."""
-        start = self._end + TEXT
+    def _handle(self, start: int, length: int) -> None:
+        """Route the packet of `length` bytes at `start`."""
         buffer = self._buffer
-        version = buffer[start] >> 4
-        if version == 4 and length >= 20:
-            source, destination = ADDRESSES4.unpack_from(buffer, start)
-            if source != self._interface.address:
-                self._counters["drop-source"] += 1
-                return
-        elif version == 6 and length >= 40:
-            source_prefix, source, prefix, destination = ADDRESSES6.unpack_from(buffer, start)
-            if source != self._interface.address or source_prefix != PREFIX6:
-                self._counters["drop-source"] += 1
-                return
+        fields: tuple[Any, ...]
+        if buffer[start] >> 4 == 4 and length >= 20:
+            fields = first, middle, source, destination, _, _ = _FIELDS4.unpack_from(buffer, start)
+            ours = source == self._interface.address
+            usual = first >> 24 == 0x45 and not middle & 0x3FFF0000
+            transport = 20 if usual else transport_offset(buffer, start)
+            protocol = middle & 0xFF
+        elif buffer[start] >> 4 == 6 and length >= 40:
+            fields = _FIELDS6.unpack_from(buffer, start)
+            _, _, protocol, _, source_prefix, source, prefix, destination, _, _ = fields
+            ours = source == self._interface.address and source_prefix == PREFIX6
+            transport = 40
             if prefix != PREFIX6:
                 destination = -1 if prefix[0] == MULTICAST6 else 0
         else:
             self._counters["drop-not-ip"] += 1
             return
-        peer = self._table.peers.get(destination)
-        if peer is None or peer.sending is None:
-            self._unroutable(destination, start, length)
-        elif self._vnet[1] == GSO_NONE:
-            self._packet(peer.sending, start, length)
-        else:
-            self._super_packet(peer.sending, start, length)
-
-    def _packet(self, session: PeerSession, start: int, length: int) -> None:
-        """One packet as it is."""
-        if length > self._interface.mtu:
-            self._too_big(bytes(self._view[start : start + length]))
+        if not ours:
+            self._counters["drop-source"] += 1
             return
+        peer = self._peers.get(destination)
+        session = None if peer is None else peer.sending
+        if session is None:
+            self._unroutable(destination, start, length)
+        elif buffer[start - VNET_HEADER.size + 1] != GSO_NONE:
+            self._super_packet(session, start, length)
+        elif length > self._interface.mtu:
+            self._too_big(start, length)
+        else:
+            word = self._prepare(session, start, length, transport, protocol, fields)
+            self._append(session, start, length, word)
+
+    def _prepare(
+        self, session: PeerSession, start: int, length: int, transport: int, protocol: int, fields: object
+    ) -> int:
+        """Make a packet ready to be sealed; its header word. `transport` is 0 if ports and checksum are not at hand."""
         buffer = self._buffer
-        transport = transport_offset(buffer, start)
-        partial = self._vnet[0] & NEEDS_CHECKSUM
-        flags = 0
-        if transport and buffer[start + (9 if transport != 40 or buffer[start] >> 4 == 4 else 6)] != UDP:
+        partial = buffer[start - VNET_HEADER.size] & NEEDS_CHECKSUM
+        if protocol == TCP and transport and buffer[start + transport + 13] & SYN:
             clamp_mss(buffer, start, length, self._interface.mtu, bool(partial))
-        if partial:
-            if session.partial_checksums and transport:
-                flags = _PARTIAL
-            else:
-                self._complete(start, length)
-        self._append(session, start, length, flags)
+        if not partial:
+            return _PLAIN
+        if not session.partial_checksums or not transport or protocol not in (TCP, UDP):
+            self._complete(start, length)
+            return _PLAIN
+        if protocol == TCP:
+            return _PARTIAL
+        if fields == self._flow:
+            return _CONTINUES
+        self._flow = fields
+        return _PARTIAL
 
     def _complete(self, start: int, length: int) -> None:
         """Complete the checksum that the virtio header names."""
-        _, _, _, _, covered_from, field = VNET_HEADER.unpack(self._vnet)
-        if covered_from + field + 2 <= length:
-            complete_checksum(self._buffer, start + covered_from, start + length, start + covered_from + field)
+        _, _, _, _, covered, field = VNET_HEADER.unpack_from(self._buffer, start - VNET_HEADER.size)
+        if covered + field + 2 <= length:
+            complete_checksum(self._buffer, start + covered, start + length, start + covered + field)
 
-    def _append(self, session: PeerSession, start: int, length: int, flags: int) -> None:
-        """Seal the packet at `start`, as part of the train being gathered or as the first of the next."""
-        tunnel = session.aead
-        if session.tunnel.exhausted:
-            self._counters["drop-session-exhausted"] += 1
-            return
-        peer = session.peer
-        peer.sent_packets += 1
-        peer.sent_bytes += length
-        peer.last_sent = self._now
-        if tunnel is None:
-            self.flush()
-            datagram = session.tunnel.seal(self._view[start : start + length])
-            self._port.send_train((datagram,), len(datagram), len(datagram), peer.path)
-            return
+    def _append(self, session: PeerSession, start: int, length: int, word: int) -> None:
+        """Add the packet at `start` to the train being gathered, or make it the first of the next."""
         slot = length + AEAD_OVERHEAD
-        base = start - TEXT
-        if session is not self._session or slot > self._slot or self._is_full(slot):
+        if session is not self._session or slot > self._slot or not self._room:
+            flow = self._flow
             self.flush()
-            self._session = session
-            self._slot = slot
-            self._base = base
-        tunnel.seal_in_place(self._view[base : base + slot], flags)
-        self._end = base + slot
-        self._count += 1
+            if self._port.blocked:
+                self._hold(bytes(self._view[start - VNET_HEADER.size : start + length]))
+                return
+            if session.tunnel.exhausted:
+                self._counters["drop-session-exhausted"] += 1
+                return
+            if start != TEXT:
+                self._view[TEXT : TEXT + length] = self._view[start : start + length]
+            self._session, self._slot, self._flow = session, slot, flow
+            self._room = min(MAX_TRAIN_SEGMENTS, MAX_TRAIN_BYTES // slot)
+            if word == _CONTINUES:
+                word = _PARTIAL
+        self._words.append(word)
+        self._last = length
+        self._room -= 1
+        self._start += self._slot
         if slot < self._slot:
             self.flush()
-
-    def _is_full(self, slot: int) -> bool:
-        return self._count >= MAX_TRAIN_SEGMENTS or self._end - self._base + slot > MAX_TRAIN_BYTES
 
     def _super_packet(self, session: PeerSession, start: int, length: int) -> None:
         """One packet that stands for many: a train of its own."""
         shape = self._shape_of(start, length)
         if shape is None:
             return
+        if session.tunnel.exhausted:
+            self._counters["drop-session-exhausted"] += 1
+            return
         count = -(-(length - shape.key.header) // shape.key.payload)
         if shape is self._expected and count <= shape.limit:
             header = bytes(self._view[TEXT : TEXT + shape.key.header])
             self._send_segments(session, shape, header, length, 0, count)
             return
-        packet = bytes(self._view[start : start + length]) if self._expected is None else self._expected.gather(length)
-        self._expected = shape
+        packet = self._whole(start, length)
         self.flush()
+        self._expected = shape
         if self._port.blocked:
-            self._hold(bytes(self._vnet) + packet)
+            self._hold(packet)
         else:
-            self._send_parts(session, shape, packet, count)
+            self._send_parts(session, shape, packet[VNET_HEADER.size :], count)
 
-    def _send_parts(self, session: PeerSession, shape: Shape, packet: bytes, count: int) -> None:
-        """Copy a super packet into the slots and send it, in several trains if it has too many segments for one."""
-        for first in range(0, count, shape.limit):
-            part = min(shape.limit, count - first)
-            if self._port.blocked:
-                self._counters["drop-udp-full"] += part
-                continue
-            shape.place(packet, first, part)
-            self._send_segments(session, shape, packet[: shape.key.header], len(packet), first, part)
+    def _whole(self, start: int, length: int) -> bytes:
+        """A copy of the packet at `start`, with its virtio header."""
+        if self._expected is None:
+            return bytes(self._view[start - VNET_HEADER.size : start + length])
+        return bytes(self._view[VNET:TEXT]) + self._expected.gather(length)
 
     def _shape_of(self, start: int, length: int) -> Shape | None:
         """The shape of the super packet at `start`; None if it is refused, and counted."""
-        _, _, _, payload, transport, _ = VNET_HEADER.unpack(self._vnet)
         buffer = self._buffer
-        tcp = is_tcp(buffer, start)
-        if transport != transport_offset(buffer, start) or not payload:
+        _, _, _, payload, transport, _ = VNET_HEADER.unpack_from(buffer, start - VNET_HEADER.size)
+        if not transport or transport != transport_offset(buffer, start) or not payload:
             self._counters["drop-not-ip"] += 1
             return None
+        tcp = is_tcp(buffer, start)
         header = transport + ((buffer[start + transport + 12] >> 4) * 4 if tcp else 8)
         if header + payload > self._interface.mtu or length <= header:
-            self._too_big(bytes(self._view[start : start + min(length, self._interface.mtu)]))
+            self._too_big(start, length)
             return None
         key = ShapeKey(buffer[start] >> 4, tcp, transport, header, payload)
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= MAX_SHAPES:
                 self._shapes.clear()
-            shape = self._shapes[key] = Shape(key, self._vnet, self._view)
+            shape = self._shapes[key] = Shape(key, self._view)
         return shape
+
+    def _send_parts(self, session: PeerSession, shape: Shape, packet: bytes, count: int) -> None:
+        """Copy a super packet into the slots and send it, in several trains if it has too many segments for one."""
+        for first in range(0, count, shape.limit):
+            part = min(shape.limit, count - first)
+            if self._port.blocked or session.tunnel.exhausted:
+                self._counters["drop-udp-full" if self._port.blocked else "drop-session-exhausted"] += part
+                continue
+            shape.place(packet, first, part)
+            self._send_segments(session, shape, packet[: shape.key.header], len(packet), first, part)
 
     def _send_segments(
         self, session: PeerSession, shape: Shape, header: bytes, length: int, first: int, count: int
     ) -> None:
-        """Seal and send the `count` segments whose payloads lie in the slots."""
-        tunnel = session.tunnel
-        if tunnel.next_id + 2 * count >= tunnel.id_limit:
-            self._counters["drop-session-exhausted"] += count
-            return
+        """Write the headers of the `count` segments whose payloads lie in the slots, and send them."""
         shape.write_headers(self._buffer, header, length, first, count)
-        slots = shape.slots
         last = shape.last_payload(length, first, count)
-        if not session.partial_checksums:
+        if session.partial_checksums:
+            words = chain((_PARTIAL,), repeat(_CONTINUES))
+        else:
             shape.complete_checksums(self._buffer, count, last)
-        texts: list[memoryview] = slots.texts[:count]
-        total = count * slots.slot
-        sealed: Sequence[memoryview] = slots.sealed
-        if last < shape.key.payload:
-            texts[-1] = slots.last_text(count - 1, shape.key.header + last)
-            sealed = [*slots.sealed[: count - 1], slots.last_sealed(count - 1, shape.key.header + last)]
-            total -= shape.key.payload - last
-        peer = session.peer
-        peer.sent_packets += count
-        peer.sent_bytes += total - count * AEAD_OVERHEAD
-        peer.last_sent = self._now
-        if session.aead is None:
-            datagrams = [tunnel.seal(text) for text in texts]
-            self._port.send_train(datagrams, len(datagrams[0]), sum(map(len, datagrams)), peer.path)
-            return
-        flags = _PARTIAL if session.partial_checksums else 0
-        following = flags | _CONTINUES if session.partial_checksums else 0
-        session.aead.seal_train(slots.headers, texts, sealed, flags, following)
-        self._port.send_train((self._view[:total],), slots.slot, total, peer.path)
+            words = chain((_PLAIN,), repeat(_PLAIN))
+        self._send_slots(session, shape.slots, count, shape.key.header + last, words)
 
-    def _too_big(self, packet: bytes) -> None:
+    def _send_slots(
+        self, session: PeerSession, slots: Slots, count: int, last: int, words: "chain[int] | list[int]"
+    ) -> None:
+        """Seal and send the train of `count` texts in `slots`, the last of `last` bytes."""
+        texts, sealed = slots.cut(count, last)
+        total = (count - 1) * slots.slot + last + AEAD_OVERHEAD
+        peer = session.peer
+        peer.count_sent(count, total - count * AEAD_OVERHEAD, self._now)
+        if session.aead is None:
+            datagrams = [session.tunnel.seal(text) for text in texts]
+            self._port.send_train(datagrams, len(datagrams[0]), sum(map(len, datagrams)), peer.path)
+        else:
+            session.aead.seal_train(slots.headers, texts, sealed, words)
+            self._port.send_train((self._view[:total],), slots.slot, total, peer.path)
+
+    def _slots_of(self, slot: int) -> Slots:
+        slots = self._slots.get(slot)
+        if slots is None:
+            if len(self._slots) >= MAX_SHAPES:
+                self._slots.clear()
+            limit = min(MAX_TRAIN_SEGMENTS, MAX_TRAIN_BYTES // slot)
+            slots = self._slots[slot] = Slots(self._view, slot, limit)
+        return slots
+
+    def _too_big(self, start: int, length: int) -> None:
         """Tell the sender of a packet that exceeds the MTU."""
         self._counters["drop-too-big"] += 1
-        answer = packet_too_big(packet, self._interface.mtu)
+        answer = packet_too_big(self._whole(start, length)[VNET_HEADER.size :], self._interface.mtu)
         if answer is not None:
             try:
                 os.write(self._tun, bytes(VNET_HEADER.size) + answer)
@@ -337,34 +364,13 @@ class Outbound:
         """Broadcast, a peer without a session, or an address outside the virtual network."""
         interface = self._interface
         if destination in (-1, 0xFFFFFFFF, interface.broadcast) or destination >> 28 == MULTICAST4:
-            self._broadcast(start, length)
-        elif destination > 0 and (destination | interface.host_mask) == interface.broadcast:
-            packet = (
-                bytes(self._view[start : start + length]) if self._expected is None else self._expected.gather(length)
-            )
-            self._staging.hold(destination, bytes(self._vnet) + packet, self._now)
+            if length > interface.mtu:
+                self._counters["drop-too-big"] += 1
+                return
+            if self._buffer[start - VNET_HEADER.size] & NEEDS_CHECKSUM:
+                self._complete(start, length)
+            self._broadcaster.send(bytes(self._view[start : start + length]), self._now)
+        elif destination > 0 and destination | interface.host_mask == interface.broadcast:
+            self._staging.hold(destination, self._whole(start, length), self._now)
         else:
             self._counters["drop-destination"] += 1
-
-    def _broadcast(self, start: int, length: int) -> None:
-        """A copy to every peer that takes broadcasts, with complete checksums for the plainest of them."""
-        if length > self._interface.mtu or self._vnet[1] != GSO_NONE:
-            self._counters["drop-too-big"] += 1
-            return
-        if not self._broadcasts.take(self._now):
-            self._counters["drop-broadcast-rate"] += 1
-            return
-        if self._vnet[0] & NEEDS_CHECKSUM:
-            self._complete(start, length)
-        packet = bytes(self._view[start : start + length])
-        for peer in self._table.peers.values():
-            session = peer.sending
-            if session is None or not peer.broadcast:
-                continue
-            if session.tunnel.exhausted:
-                self._counters["drop-session-exhausted"] += 1
-                continue
-            self._port.send_one(session.tunnel.seal(packet), peer.path)
-            peer.sent_packets += 1
-            peer.sent_bytes += length
-            peer.last_sent = self._now

@@ -56,6 +56,12 @@ class Peer:
         self.last_sent = 0.0
         self.last_received = 0.0
 
+    def count_sent(self, packets: int, size: int, now: float) -> None:
+        """Packets of `size` bytes together were sent."""
+        self.sent_packets += packets
+        self.sent_bytes += size
+        self.last_sent = now
+
 
 class PeerSession:
     """A tunnel session and whose it is."""

@@ -28,6 +28,8 @@ GSO_ECN = 0x80
 MAX_PACKET = 65_535
 TEXT = 16
 """Where a text begins in its slot: behind suite 2's header."""
+VNET = TEXT - VNET_HEADER.size
+"""Where the packet's virtio header is read to: in front of the text, until suite 2's header is written there."""
 
 
 class ShapeKey(NamedTuple):
@@ -46,19 +48,19 @@ class ShapeKey(NamedTuple):
 class Shape:
     """The slots for super packets of one shape, and how their headers are written."""
 
-    def __init__(self, key: ShapeKey, vnet: bytearray, view: memoryview) -> None:
+    def __init__(self, key: ShapeKey, view: memoryview) -> None:
         self.key = key
         slot = key.header + key.payload + AEAD_OVERHEAD
         self.limit = min(MAX_TRAIN_SEGMENTS, MAX_TRAIN_BYTES // slot)
         self.slots = Slots(view, slot, self.limit)
         self.payloads = [text[key.header :] for text in self.slots.texts]
         rest = view[slot * self.limit : slot * self.limit + MAX_PACKET]
-        self.read_buffers: list[bytearray | memoryview] = [vnet, self.slots.texts[0], *self.payloads[1:], rest]
+        self.read_buffers = [view[VNET : TEXT + key.header + key.payload], *self.payloads[1:], rest]
         self._header_parts = _header_parts(key)
 
     def gather(self, length: int) -> bytes:
         """The packet of `length` bytes that was read into `read_buffers`, in one piece."""
-        return b"".join(self.read_buffers[1:])[:length]
+        return b"".join(self.read_buffers)[TEXT - VNET :][:length]
 
     def place(self, packet: bytes, first: int, count: int) -> None:
         """Copy the payloads of segments `first` to `first + count` of `packet` into slots 0 to `count`."""

@@ -10,7 +10,7 @@ The header is drawn in wire.py. Sliding window: RFC 4303 section 3.4.3, with 4,0
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 from operator import length_hint
 from struct import Struct
 from typing import Final
@@ -104,15 +104,14 @@ class Slots:
         self.texts = [buffer[start + 16 : start + slot - 16] for start in starts]
         self.sealed = [buffer[start + 16 : start + slot] for start in starts]
 
-    def last_text(self, index: int, length: int) -> memoryview:
-        """The text of `length` bytes in slot `index`, which ends a train and may be shorter than the others."""
-        start = index * self.slot + 16
-        return self._buffer[start : start + length]
-
-    def last_sealed(self, index: int, length: int) -> memoryview:
-        """Text of `length` bytes in slot `index` and its tag."""
-        start = index * self.slot + 16
-        return self._buffer[start : start + length + 16]
+    def cut(self, count: int, last: int) -> tuple[list[memoryview], list[memoryview]]:
+        """The texts and the sealed texts (with tag) of a train of `count` slots, whose last text has `last` bytes."""
+        texts, sealed = self.texts[:count], self.sealed[:count]
+        if last + AEAD_OVERHEAD < self.slot:
+            start = (count - 1) * self.slot + 16
+            texts[-1] = self._buffer[start : start + last]
+            sealed[-1] = self._buffer[start : start + last + 16]
+        return texts, sealed
 
 
 class TunnelSession(ABC):
@@ -173,10 +172,10 @@ class AeadSession(TunnelSession):
         self.window.mark(message_id)
         return flags, message_id, plaintext
 
-    def seal_in_place(self, slot: memoryview, flags: int) -> None:
-        """Seal the text that lies 16 bytes into `slot` and ends 16 bytes before its end."""
+    def seal_in_place(self, slot: memoryview, word: int) -> None:
+        """Seal the text that lies 16 bytes into `slot` and ends 16 bytes before its end; `word` is a `header_word`."""
         message_id = self._take_ids(1)
-        AEAD_HEADER.pack_into(slot, 0, header_word(flags), self.remote_index, message_id)
+        AEAD_HEADER.pack_into(slot, 0, word, self.remote_index, message_id)
         self._encrypt_into(_NONCE.pack(message_id), slot[16:-16], slot[:16], slot[16:])
 
     def seal_train(
@@ -184,14 +183,12 @@ class AeadSession(TunnelSession):
         headers: Sequence[memoryview],
         texts: Sequence[memoryview],
         sealed: Sequence[memoryview],
-        flags: int,
-        next_flags: int,
+        words: Iterable[int],
     ) -> None:
-        """Seal `texts` in place under successive ids: the first with `flags`, all others with `next_flags`."""
+        """Seal `texts` in place under successive ids; `words` has a `header_word` for each of them."""
         count = len(texts)
         first = self._take_ids(count)
         ids = range(first, first + count)
-        words = chain((header_word(flags),), repeat(header_word(next_flags)))
         _run(map(AEAD_HEADER.pack_into, headers, repeat(0), words, repeat(self.remote_index), ids))
         _run(map(self._encrypt_into, map(_NONCE.pack, ids), texts, headers, sealed))
 
