@@ -26,6 +26,8 @@ from app.protocol.wire import format_address, format_address6
 
 logger = logging.getLogger(__name__)
 
+START_DEADLINE = 8.0
+"""Seconds in which the pump must have loaded its code; the engine waits a little longer for its reply."""
 END_DEADLINE = 3.0
 """Seconds in which a killed pump must have ended."""
 
@@ -75,8 +77,8 @@ class Interface:
 async def open_interface(request: ConfigureInterface, name_prefix: str) -> Interface:
     """Make adapter and socket as asked and start the pump; the adapter's name is the prefix and a free number.
 
-    Raises AdapterError: `bad-address`, `port-taken`, `no-tun`, `address-clash` or `adapter-refused`; then nothing is
-    left of the attempt.
+    Returns when the pump has given up its privileges and runs. Raises AdapterError: `bad-address`, `port-taken`,
+    `no-tun`, `address-clash`, `adapter-refused` or `pump-failed`; then nothing is left of the attempt.
     """
     config = _adapter_config(request)
     with _open_socket(request) as udp:
@@ -93,8 +95,10 @@ async def open_interface(request: ConfigureInterface, name_prefix: str) -> Inter
             ipv6=udp.family == socket.AF_INET6,
             partial_checksums=tun.partial_checksums,
         )
+    interface = Interface(request, ready, pump, channel)
+    await _wait_until_running(interface, pump)
     logger.info("%s is up for %s/%d, pump %d", tun.name, config.address, config.prefix_length, pump.pid)
-    return Interface(request, ready, pump, channel)
+    return interface
 
 
 def _adapter_config(request: ConfigureInterface) -> AdapterConfig:
@@ -137,7 +141,7 @@ async def _start_pump(
             pump = await asyncio.create_subprocess_exec(
                 *_pump_command(tun, udp, theirs, request),
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
                 pass_fds=(tun.fd, udp.fileno(), theirs.fileno()),
                 env=_minimal_environment(),
                 cwd="/",
@@ -147,6 +151,20 @@ async def _start_pump(
             ours.close()
             raise AdapterError("adapter-refused", f"The pump does not start: {error.strerror}.") from error
     return pump, Channel(reader, writer, REQUESTS)
+
+
+async def _wait_until_running(interface: Interface, pump: asyncio.subprocess.Process) -> None:
+    """Wait for the one byte that the launcher writes; in any other case end the pump."""
+    assert pump.stdout is not None
+    try:
+        async with asyncio.timeout(START_DEADLINE):
+            await pump.stdout.readexactly(1)
+    except (asyncio.IncompleteReadError, TimeoutError):
+        reason = await interface.close()
+        raise AdapterError("pump-failed", f"The pump does not start; the helper's log says why. {reason}") from None
+    except asyncio.CancelledError:
+        await interface.close()
+        raise
 
 
 def _pump_command(tun: TunDevice, udp: socket.socket, control: socket.socket, request: ConfigureInterface) -> list[str]:

@@ -20,10 +20,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import app
+
 _CLONE_NEWNET = 0x40000000
 _RTMGRP_LINK = 1
 DEADLINE = 10.0
 """Seconds after which something that must happen has not happened."""
+
+PROGRAM = Path(app.__file__).parent.parent
+"""The folder that holds the tested `app`."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -74,15 +79,18 @@ class LinkWatch:
 
 
 class HelperProcess:
-    """`buri helper` listening on a socket in a folder of its own."""
+    """`buri helper` listening on a socket in a folder of its own; `program` is the folder that holds its `app`."""
 
-    def __init__(self, *options: str, socket_path: Path | None = None) -> None:
+    def __init__(self, *options: str, socket_path: Path | None = None, program: Path = PROGRAM) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="buri-helper-"))
         self.folder.chmod(0o755)
         self.socket_path = socket_path or self.folder / "helper.sock"
         self._log_lines: list[str] = []
         command = [sys.executable, "-P", "-m", "app.helper.service", "--socket", str(self.socket_path), *options]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        environment = {**os.environ, "PYTHONPATH": str(program)}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd="/"
+        )
         self.wait_for_log("listening on")
 
     def wait_for_log(self, words: str) -> str:
@@ -114,9 +122,9 @@ class HelperProcess:
 
 
 @contextmanager
-def running_helper(*options: str, socket_path: Path | None = None) -> Iterator[HelperProcess]:
+def running_helper(*options: str, socket_path: Path | None = None, program: Path = PROGRAM) -> Iterator[HelperProcess]:
     """A helper for the length of the block."""
-    helper = HelperProcess(*options, socket_path=socket_path)
+    helper = HelperProcess(*options, socket_path=socket_path, program=program)
     try:
         yield helper
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from app.helper import service
 from app.ipc.schema import ConfigureInterface, InterfaceReady, Notification, ReadStatistics
 from tests.helper.computer import (
     DEADLINE,
+    PROGRAM,
     HelperProcess,
     LinkWatch,
     adapters,
@@ -170,13 +172,27 @@ def test_a_killed_pump_is_told_and_can_be_made_anew(links: LinkWatch) -> None:
         links.wait_until_gone()
 
 
+def test_a_pump_that_does_not_start_is_an_error_that_leaves_nothing(links: LinkWatch, tmp_path: Path) -> None:
+    shutil.copytree(PROGRAM / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "app/dataplane/pump.py").write_text("raise ImportError('a broken installation')\n")
+
+    async def story(client: HelperClient) -> None:
+        for _ in range(2):
+            with pytest.raises(HelperFailed) as refused:
+                await configure(client)
+            assert refused.value.code == "pump-failed"
+            links.wait_until_gone()
+
+    with running_helper(program=tmp_path) as helper:
+        with_client(helper, story)
+
+
 # --- what the processes may do
 
 
 def test_the_pump_is_nobody_and_the_helper_keeps_only_what_it_needs(links: LinkWatch) -> None:
     async def story(client: HelperClient) -> tuple[dict[str, str], dict[str, str]]:
         await configure(client)
-        await client.request(ReadStatistics(request=0))  # an answer shows that the pump is past its launcher
         (process,) = children_of(helper.process.pid)
         return status_of(process), status_of(helper.process.pid)
 
@@ -195,7 +211,6 @@ def test_the_pump_is_nobody_and_the_helper_keeps_only_what_it_needs(links: LinkW
 def test_the_pump_inherits_no_descriptor_but_its_own(links: LinkWatch) -> None:
     async def story(client: HelperClient) -> list[str]:
         await configure(client)
-        await client.request(ReadStatistics(request=0))
         (process,) = children_of(helper.process.pid)
         return open_files_of(process)
 

@@ -79,8 +79,8 @@ def drop_privileges(parent: int) -> None:
     It is killed when the process `parent` (its own parent, given by pid because that may be gone already) ends.
     Raises OSError or KeyError if any of it fails: then the caller must end.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
+    _lower_limit(resource.RLIMIT_CORE, 0)
+    _lower_limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
     _drop_bounding_set(keep=frozenset())
     if os.geteuid() == 0:
         account = _unprivileged_account()
@@ -110,6 +110,13 @@ def limit_capabilities(keep: Iterable[Capability] = tuple(Capability)) -> None:
     _drop_bounding_set(keep=kept)
     _set_capabilities(kept & _permitted_capabilities())
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _lower_limit(limit: int, value: int) -> None:
+    """Set a limit for good, unless it is lower already."""
+    _, hard = resource.getrlimit(limit)
+    lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (lower, lower))
 
 
 def _unprivileged_account() -> pwd.struct_passwd:
