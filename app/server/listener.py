@@ -6,6 +6,7 @@ BUSY, or nothing when even that would be too much. No rules here. Started by `se
 
 import asyncio
 import logging
+import socket
 from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
@@ -25,6 +26,8 @@ from app.server.presence import Delivery, Session, SessionId
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1_024
+SEND_BUFFER = 131_072
+"""Bytes that the system may keep for a client that does not read, besides `connection.MAX_UNSENT`."""
 MAX_REFUSALS = 64
 """Strangers that are being told BUSY at the same time."""
 REFUSAL_TIMEOUT = 2.0
@@ -82,6 +85,7 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peername = writer.get_extra_info("peername")
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if peername is None:  # it is gone already
             writer.transport.abort()
             return

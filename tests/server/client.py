@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import cache
 from typing import Self, TypeVar
 
@@ -20,6 +21,18 @@ Wanted = TypeVar("Wanted")
 def key(number: int) -> IdentityKey:
     """The same key for the same number: making one takes time."""
     return IdentityKey.generate()
+
+
+def many_keys(count: int) -> list[IdentityKey]:
+    """Different keys in a moment: all pairs of a few primes. Weak, as any two share a factor, but real."""
+    compact = [key(-number).to_compact() for number in range(1, 18)]
+    primes = [half for text in compact for half in _halves(urlsafe_b64decode(text.removeprefix("v1:")))]
+    pairs = itertools.islice(itertools.combinations(primes, 2), count)
+    return [IdentityKey.from_compact("v1:" + urlsafe_b64encode(p + q).decode()) for p, q in pairs]
+
+
+def _halves(data: bytes) -> tuple[bytes, bytes]:
+    return data[: len(data) // 2], data[len(data) // 2 :]
 
 
 class Client:
@@ -44,9 +57,7 @@ class Client:
         """Open the stream and say HELO."""
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)
         now = asyncio.get_running_loop().time()
-        self.conversation = ClientConversation(
-            self.identity, self._fingerprint, suite, self.address, nickname, now
-        )
+        self.conversation = ClientConversation(self.identity, self._fingerprint, suite, self.address, nickname, now)
         self._flush()
         return self
 
