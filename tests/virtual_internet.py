@@ -155,6 +155,8 @@ class HelperStandIn:
         self.installed: list[schema.InstallSession] = []
         """Every session the engine ever installed."""
         self.interface: schema.ConfigureInterface | None = None
+        self.listeners: set[Callable[[], None]] = set()
+        """Called after every request, for tests that wait for one."""
         self._port = 40_000
         self._channel: Channel | None = None
         self._server: asyncio.Server | None = None
@@ -191,6 +193,8 @@ class HelperStandIn:
                 request = await channel.receive()
                 assert isinstance(request, schema.Request)
                 await channel.send(self._answer(request))
+                for listener in tuple(self.listeners):
+                    listener()
         except ChannelError:
             self._remove_interface()
         finally:

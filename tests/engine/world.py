@@ -67,9 +67,10 @@ class Person:
         return any(each.address == address and each.status in statuses for each in self.state.peers)
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds that shows in this person's state."""
+        """Wait until something holds that shows in this person's state or helper."""
         changed = asyncio.Event()
         unsubscribe = self.engine.subscribe(lambda _: changed.set())
+        self.helper.listeners.add(changed.set)
         try:
             async with asyncio.timeout(PATIENCE):
                 while not holds():
@@ -80,6 +81,7 @@ class Person:
             raise AssertionError(f"{self.name} waited in vain; state: {self.state}") from None
         finally:
             unsubscribe()
+            self.helper.listeners.discard(changed.set)
 
     async def until_connected(self, other: "Person") -> None:
         await self.until(lambda: self.sees(other, PeerStatus.DIRECT))
