@@ -23,6 +23,8 @@ NETWORK = "friends"
 PASSWORD = "correct horse battery staple"
 GREETING = "Hello Ben, this went through no server."
 MEBIBYTES = 256
+REPETITIONS = 3
+"""Transfers; the middle one counts, as a shared machine is fast in one moment and slow in the next."""
 LOG_TAIL = 1_500
 
 
@@ -72,8 +74,7 @@ def tell(lab: Lab, story: Narrator) -> bool:
     meet(server, anna, ben, story)
     ping(anna, ben, story)
     chat(anna, ben, story)
-    transfer = move(anna, ben, story)
-    return transfer.equal
+    return move(anna, ben, story)
 
 
 def build(lab: Lab, story: Narrator) -> tuple[MediationServer, Computer, Computer]:
@@ -143,17 +144,24 @@ def chat(anna: Computer, ben: Computer, story: Narrator) -> None:
     story.remember("chat", sent["status"])
 
 
-def move(anna: Computer, ben: Computer, story: Narrator) -> Transfer:
-    """A file of random bytes from anna to ben, over one ordinary TCP connection."""
+def move(anna: Computer, ben: Computer, story: Narrator) -> bool:
+    """A file of random bytes from anna to ben, several times, each over one ordinary TCP connection. True if equal."""
     story.say(f"anna makes a file of {MEBIBYTES} MiB of random bytes and sends it to {ben.virtual_address}")
     sha256 = make_file(anna, MEBIBYTES)
-    transfer = move_file(anna, ben, ben.virtual_address, sha256)
-    verdict = "equal" if transfer.equal else "DIFFERENT"
-    rate, bits = transfer.megabytes_per_second, transfer.megabytes_per_second * 8 / 1000
-    story.say(f"{transfer.bytes:,} bytes in {transfer.seconds:.2f} s: {rate:,.0f} MB/s ({bits:.2f} Gbit/s)")
-    story.show(f"sent     {sha256}\nreceived {transfer.sha256}")
-    story.remember("file", f"{transfer.bytes:,} bytes at {rate:,.0f} MB/s ({bits:.2f} Gbit/s), SHA-256 {verdict}")
-    return transfer
+    transfers = [move_file(anna, ben, ben.virtual_address, sha256) for _ in range(REPETITIONS)]
+    for each in transfers:
+        story.say(f"{each.bytes:,} bytes in {each.seconds:.2f} s: {speed(each)}")
+        story.show(f"sent     {sha256}\nreceived {each.sha256}")
+    middle = sorted(transfers, key=lambda each: each.seconds)[REPETITIONS // 2]
+    equal = all(each.equal for each in transfers)
+    story.remember("file", f"{middle.bytes:,} bytes at {speed(middle)}, the median of {REPETITIONS}")
+    story.remember("SHA-256", "equal" if equal else "DIFFERENT")
+    return equal
+
+
+def speed(transfer: Transfer) -> str:
+    rate = transfer.megabytes_per_second
+    return f"{rate:,.0f} MB/s ({rate * 8 / 1000:.2f} Gbit/s)"
 
 
 def main() -> int:

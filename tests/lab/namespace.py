@@ -85,9 +85,13 @@ class Namespace:
         return command(*self.entering(), *argv, timeout=timeout, environment=whole, given=given)
 
     def start(self, name: str, *argv: str, environment: Mapping[str, str] | None = None) -> Process:
-        """Start a program inside; its output goes to `<name>.log` in this namespace's folder."""
+        """Start a program inside; its output goes to `<name>.log` in this namespace's folder.
+
+        A second one of the same name gets `<name>-2.log`: nobody shall take an old line for a new one.
+        """
         whole = {**BASE_ENVIRONMENT, **(environment or {})}
-        log = self.folder / f"{name}.log"
+        earlier = sum(process.name == f"{self.name}/{name}" for process in self.processes)
+        log = self.folder / (f"{name}-{earlier + 1}.log" if earlier else f"{name}.log")
         process = Process(f"{self.name}/{name}", [*self.entering(), *argv], log, whole)
         self.processes.append(process)
         return process

@@ -44,7 +44,7 @@ class Process:
     def __init__(self, name: str, argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
         self.name = name
         self.log = log
-        self._stream = log.open("ab")
+        self._stream = log.open("xb")
         self._popen = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
