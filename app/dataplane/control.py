@@ -19,6 +19,7 @@ from app.dataplane.peer_table import PeerTable, SocketAddress
 from app.dataplane.udp_port import UdpPort
 from app.ipc.schema import (
     MAX_IPC_FRAME,
+    MAX_PEERS,
     DatagramReceived,
     Done,
     DropSession,
@@ -45,7 +46,6 @@ from app.protocol.wire import ENGINE_MESSAGE, DatagramType, LocalProtocolError, 
 MAX_UNSENT: Final = 1_048_576
 """Bytes of notifications that may wait for the engine."""
 MAX_SESSIONS_PER_PEER: Final = 8
-MAX_PEERS: Final = 65_536
 
 _LENGTH = Struct("!I")
 _REQUESTS = MessageCodec(PumpRequest)

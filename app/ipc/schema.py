@@ -15,6 +15,8 @@ from msgspec import Meta, Struct
 IPC_VERSION = 1
 MAX_IPC_FRAME = 262_144
 """Bytes in one frame after its 32-bit length."""
+MAX_PEERS = 3_500
+"""Peers that a pump takes: the most whose statistics, with the counters, fit into one frame."""
 
 Uint16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 Uint32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
@@ -51,7 +53,7 @@ class Hello(Request, frozen=True):
 
 
 class ConfigureInterface(Request, frozen=True):
-    """Make the adapter (or change it to this), with IPv4 `address`/`prefix_length` and its IPv6 form, and start the pump.
+    """Make the adapter (or change it to this) with `address`/`prefix_length` and its IPv6 form, and start the pump.
 
     Repeating it with the same values changes nothing. `udp_port` 0 lets the system choose.
     Answered by InterfaceReady or Failed.
@@ -189,8 +191,11 @@ class InterfaceReady(Reply, frozen=True):
     """What holds for this adapter: False where the kernel refused the offloads or the engine did not want them."""
 
 
-class PeerStatistics(Struct, frozen=True, forbid_unknown_fields=True):
-    """One peer's traffic since its first session. Times are the helper's monotonic seconds."""
+class PeerStatistics(Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """One peer's traffic since its first session. Times are the helper's monotonic seconds.
+
+    Encoded without field names, at most 66 bytes, so that the statistics of MAX_PEERS peers fit into one frame.
+    """
 
     peer: VirtualAddress
     sent_bytes: int
