@@ -12,15 +12,18 @@ from collections.abc import Iterator
 
 from app import __version__
 from app.cli.client import EngineClient
+from app.cli.identity import key_place
 from app.cli.outcome import CommandError, ExitCode, show
-from app.cli.render import printable, table
+from app.cli.render import milliseconds, printable, table
 from app.engine.errors import EngineError
 from app.engine.identity import IdentityKeeper, read_passphrase
 from app.engine.settings import Profile
-from app.engine.state import Finding
+from app.engine.state import EngineState, Finding
 from app.ipc import control
 from app.platform import paths
 
+MAX_PATHS = 16
+"""Peers whose path is told."""
 CONNECT_TIMEOUT = 5.0
 """Seconds for the server to take a connection."""
 
@@ -33,6 +36,8 @@ def run(arguments: Namespace) -> int:
         with EngineClient() as engine:
             findings.append(Finding("engine", True, f"Buri {engine.engine_version} runs, process {engine.process}"))
             findings += engine.value(control.Diagnose(), tuple[Finding, ...])
+            findings += _paths(engine.state())
+        findings += _key_storage()
     except CommandError as error:
         exit_code = error.exit_code
         findings.append(Finding("engine", False, " ".join((error.title, error.message)).strip(), error.remedy))
@@ -61,6 +66,31 @@ def _versions() -> Finding:
     return Finding("versions", True, f"Buri {__version__}, Python {platform.python_version()}, {platform.platform()}")
 
 
+def _paths(state: EngineState) -> list[Finding]:
+    """How each peer with a tunnel is reached; the engine itself tells of those without."""
+    up = [peer for peer in state.peers if peer.path is not None]
+    return [
+        Finding(
+            f"path to {printable(peer.alias or peer.nickname)}",
+            True,
+            "  ".join(part for part in (str(peer.path), peer.endpoint, milliseconds(peer.latency)) if part),
+        )
+        for peer in up[:MAX_PATHS]
+    ]
+
+
+def _key_storage() -> Iterator[Finding]:
+    """Where the running engine has its key from. Not opened: a locked keyring would ask the person."""
+    try:
+        profile = Profile(paths.config_folder(), paths.state_folder())
+    except EngineError as error:
+        yield _bad("settings", error)
+        return
+    record = profile.settings.key
+    if record is not None:
+        yield Finding("identity", True, f"{record.fingerprint}, in {key_place(profile, record)}")
+
+
 def _outside_findings() -> Iterator[Finding]:
     """What can be seen without an engine."""
     config, state = paths.config_folder(), paths.state_folder()
@@ -77,15 +107,14 @@ def _outside_findings() -> Iterator[Finding]:
 
 
 def _identity(profile: Profile) -> Finding:
-    if profile.settings.key is None:
+    record = profile.settings.key
+    if record is None:
         return Finding("identity", True, "none yet; the first `buri up` makes one")
     try:
-        keeper = IdentityKeeper(profile, read_passphrase(None))
-        keeper.load()
+        IdentityKeeper(profile, read_passphrase(None)).load()
     except EngineError as error:
         return _bad("identity", error)
-    record = profile.settings.key
-    return Finding("identity", True, f"{record.fingerprint}, in {keeper.place(record.storage)}")
+    return Finding("identity", True, f"{record.fingerprint}, in {key_place(profile, record)}")
 
 
 def _helper() -> Finding:

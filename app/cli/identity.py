@@ -16,7 +16,7 @@ from app.cli.render import table
 from app.engine.errors import EngineError, engine_error
 from app.engine.home_lock import HomeInUse, HomeLock
 from app.engine.identity import IdentityKeeper, choose_storage, read_passphrase
-from app.engine.settings import Profile
+from app.engine.settings import KeyRecord, KeyStorage, Profile
 from app.platform import paths
 from app.protocol.keys import MAX_PEM
 from app.protocol.wire import format_address
@@ -42,6 +42,11 @@ def run(arguments: Namespace) -> int:
     return ExitCode.OK
 
 
+def key_place(profile: Profile, record: KeyRecord) -> str:
+    """Where the private key is kept, for people. It is not opened: a locked keyring would ask for its password."""
+    return "the system's keyring" if record.storage is KeyStorage.KEYRING else str(profile.identity_file)
+
+
 def _claim(arguments: Namespace, folder: Path) -> AbstractContextManager[object]:
     return HomeLock(folder) if arguments.action in ("restore", "new") else nullcontext()
 
@@ -54,14 +59,13 @@ def _show(arguments: Namespace, profile: Profile) -> None:
     record = profile.settings.key
     if record is None:
         raise engine_error("identity-none")
-    keeper = _keeper(arguments, profile)
     accounts = [account for account in profile.settings.accounts if account.key == record.fingerprint]
-    rows = [("fingerprint", record.fingerprint), ("private key", keeper.place(record.storage))]
+    rows = [("fingerprint", record.fingerprint), ("private key", key_place(profile, record))]
     rows += [("address", f"{format_address(account.address)}  on the server {account.server}") for account in accounts]
     document = {
         "fingerprint": record.fingerprint,
         "storage": record.storage,
-        "place": keeper.place(record.storage),
+        "place": key_place(profile, record),
         "accounts": [{"server": each.server, "address": format_address(each.address)} for each in accounts],
     }
     show("\n".join(table(rows)), document, as_json=arguments.json)

@@ -45,7 +45,7 @@ def create(arguments: Namespace) -> int:
         number = engine.value(request, int)
     text = f"Network {render.printable(arguments.network)} is made, number {format_network_id(number)}."
     hint = f"Invite others with `buri invite {shell_word(arguments.network)}`."
-    document = {"network": number, "number": format_network_id(number), "name": arguments.network}
+    document = {"id": number, "label": format_network_id(number), "name": arguments.network}
     show(f"{text}\n{hint}", document, as_json=arguments.json)
     return ExitCode.OK
 
@@ -62,7 +62,12 @@ def join(arguments: Namespace) -> int:
     text = (
         f"{shown}: the owner must let you in first. It shows in `buri list`." if result.pending else f"Joined {shown}."
     )
-    document = {"network": result.network, "number": format_network_id(result.network), "pending": result.pending}
+    document = {
+        "id": result.network,
+        "label": format_network_id(result.network),
+        "name": name,
+        "pending": result.pending,
+    }
     show(text, document, as_json=arguments.json)
     return ExitCode.OK
 
@@ -172,7 +177,7 @@ def _change(arguments: Namespace, request: Callable[[int], control.ControlReques
     with EngineClient() as engine:
         network = find_network(engine.state(), arguments.network)
         engine.do(request(network.id))
-    document = {"network": network.id, "number": network.label, "name": network.name}
+    document = {"id": network.id, "label": network.label, "name": network.name}
     show(text.format(render.printable(network.name)), document, as_json=arguments.json)
     return ExitCode.OK
 

@@ -19,7 +19,7 @@ from app.cli.outcome import CommandError, ExitCode, command_error, show, show_er
 from app.cli.render import all_problems, printable
 from app.engine.control_server import ControlServer, SocketUnusable
 from app.engine.engine import Engine
-from app.engine.errors import EngineError
+from app.engine.errors import EngineError, engine_error
 from app.engine.helper_client import HelperClient, connect_helper
 from app.engine.helper_link import HelperConnector
 from app.engine.home_lock import HomeInUse, HomeLock
@@ -44,6 +44,8 @@ def run(arguments: Namespace) -> int:
             invite = _read_invite(arguments)
             profile = Profile(*folders)
             _apply(arguments, invite, profile)
+            if profile.settings.server is None:  # before a key is made that nobody needs yet
+                raise engine_error("server-not-configured")
             identity = _open_identity(arguments, profile)
             return asyncio.run(_serve(arguments, invite, profile, identity))
     except EngineError as error:

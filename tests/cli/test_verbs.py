@@ -106,7 +106,7 @@ def test_two_people_make_and_join_a_network_and_talk(tmp_path: Path) -> None:
             assert "Game night  members: 2/" in roster
             assert "ben  direct" in roster
             document = (await anna("list", "--json")).document["networks"][0]
-            assert document["number" if "number" in document else "label"] == made.document["number"]
+            assert (document["id"], document["label"]) == (made.document["id"], made.document["label"])
             assert {member["nickname"] for member in document["members"]} == {"anna", "ben"}
 
             trips = (await anna("ping", "ben", "-c", "3", "-i", "0.01", "--json")).documents
