@@ -29,6 +29,7 @@ def main() -> None:
     configure(device, arguments.address, arguments.queue)
     for fd in (device.fd, udp.fileno(), arguments.control_fd):
         os.set_inheritable(fd, True)
+    os.setpriority(os.PRIO_PROCESS, 0, int(os.environ.get("NICE", "-15")))
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)

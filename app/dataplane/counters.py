@@ -14,6 +14,7 @@ COUNTERS: Final = (
     "drop-too-big",  # larger than the MTU; answered with "packet too big"
     "drop-broadcast-rate",  # broadcast or multicast beyond the rate
     "drop-session-exhausted",  # the session has no ids left
+    "drop-standing-queue",  # one TCP segment, to tell a sender that the pump does not keep up
     "drop-udp-full",  # the UDP socket was full and the packet could not wait
     "drop-udp-unreachable",  # the system has no route to the endpoint
     "drop-udp-refused",  # the system refused the datagram for another reason

@@ -32,6 +32,7 @@ from app.dataplane.ip_packet import (
     transport_offset,
 )
 from app.dataplane.peer_table import Interface, PeerSession, PeerTable, SocketAddress, endpoint_of
+from app.dataplane.standing_queue import StandingQueue
 from app.dataplane.super_packet import GSO_ECN, GSO_TCP4, GSO_TCP6, GSO_UDP, NEEDS_CHECKSUM, VNET_HEADER
 from app.ipc.schema import (
     DatagramReceived,
@@ -52,7 +53,7 @@ from app.protocol.tunnel import (
 )
 from app.protocol.wire import ENGINE_MESSAGE, MAX_DATAGRAM, DataFlag, DatagramType, RemoteProtocolError
 
-MAX_RECEIVES = 16
+MAX_RECEIVES = 4
 """Trains taken from the socket in one turn of the loop."""
 MAX_SEGMENTS = 128
 """Segments the kernel may gather in one train (Linux 6.9; 64 before)."""
@@ -120,16 +121,19 @@ class Inbound:
         self._buffer = bytearray(2 * 65_536)
         self._view = memoryview(self._buffer)
         self._layouts: dict[int, _Layout] = {}
+        self._queue = StandingQueue()
         self._now = 0.0
 
     def receive(self, now: float) -> None:
         """Take what the socket has, up to MAX_RECEIVES trains, and deliver it."""
         self._now = now
         receives = 0
+        self._queue.begin(now)
         while receives < MAX_RECEIVES:
             try:
                 length, ancillary, _, path = self._socket.recvmsg_into((self._view,), _ANCILLARY_ROOM)
             except BlockingIOError:
+                self._queue.emptied()
                 break
             receives += 1
             slot = length
@@ -248,6 +252,9 @@ class Inbound:
             while stop < count and words[stop] & _CONTINUES:
                 stop += 1
             partial = bool(words[start] & _PARTIAL)
+            if stop - start > 8 and self._queue.should_drop(self._now):
+                self._counters["drop-standing-queue"] += 1
+                start += 1
             if stop - start == 1 or not self._deliver_run(session, layout, texts[start:stop], start, partial, path):
                 for text in texts[start:stop]:
                     self._deliver_one(session, text, partial, path)

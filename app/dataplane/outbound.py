@@ -33,6 +33,7 @@ from app.dataplane.ip_packet import (
 )
 from app.dataplane.peer_table import Interface, PeerSession, PeerTable
 from app.dataplane.staging import Staging
+from app.dataplane.standing_queue import StandingQueue
 from app.dataplane.super_packet import (
     GSO_NONE,
     NEEDS_CHECKSUM,
@@ -47,8 +48,10 @@ from app.ipc.schema import Notification
 from app.protocol.tunnel import AEAD_OVERHEAD, Slots, header_word
 from app.protocol.wire import DataFlag
 
-MAX_READS = 128
+MAX_READS = 64
 """Packets taken from the adapter in one turn of the loop."""
+MAX_SUPER_PACKETS = 4
+"""Super packets among them."""
 MAX_SHAPES = 16
 """Shapes of super packets, and slot lengths, whose views are kept."""
 
@@ -96,6 +99,8 @@ class Outbound:
         self._start = TEXT
         """Where the next packet is read to."""
         self._flow: object = None
+        self._queue = StandingQueue()
+        self._super_packets = 0
         self._now = 0.0
 
     def forward(self, now: float) -> None:
@@ -104,11 +109,13 @@ class Outbound:
         if self._held is not None and not self._port.blocked:
             held, self._held = self._held, None
             self.forward_packet(held, now)
-        reads = 0
-        while reads < MAX_READS and not self._port.blocked:
+        reads = self._super_packets = 0
+        self._queue.begin(now)
+        while reads < MAX_READS and self._super_packets < MAX_SUPER_PACKETS and not self._port.blocked:
             try:
                 length = self._read()
             except BlockingIOError:
+                self._queue.emptied()
                 break
             reads += 1
             self._handle(self._start, length)
@@ -264,6 +271,7 @@ class Outbound:
         if session.tunnel.exhausted:
             self._counters["drop-session-exhausted"] += 1
             return
+        self._super_packets += 1
         count = -(-(length - shape.key.header) // shape.key.payload)
         if shape is self._expected and count <= shape.limit:
             header = bytes(self._view[TEXT : TEXT + shape.key.header])
@@ -318,28 +326,35 @@ class Outbound:
     ) -> None:
         """Write the headers of the `count` segments whose payloads lie in the slots, and send them."""
         shape.write_headers(self._buffer, header, length, first, count)
+        skip = int(shape.key.tcp and count > 1 and self._queue.should_drop(self._now))
         last = shape.last_payload(length, first, count)
         if session.partial_checksums:
             words = chain((_PARTIAL,), repeat(_CONTINUES))
         else:
             shape.complete_checksums(self._buffer, count, last)
             words = chain((_PLAIN,), repeat(_PLAIN))
-        self._send_slots(session, shape.slots, count, shape.key.header + last, words)
+        self._send_slots(session, shape.slots, count, shape.key.header + last, words, skip)
 
     def _send_slots(
-        self, session: PeerSession, slots: Slots, count: int, last: int, words: "chain[int] | list[int]"
+        self, session: PeerSession, slots: Slots, count: int, last: int, words: "chain[int] | list[int]", skip: int = 0
     ) -> None:
-        """Seal and send the train of `count` texts in `slots`, the last of `last` bytes."""
+        """Seal and send the train of `count` texts in `slots`, the last of `last` bytes, without the first `skip`."""
         texts, sealed = slots.cut(count, last)
-        total = (count - 1) * slots.slot + last + AEAD_OVERHEAD
+        headers = slots.headers
+        begin, end = skip * slots.slot, (count - 1) * slots.slot + last + AEAD_OVERHEAD
+        if skip:
+            texts, sealed, headers = texts[skip:], sealed[skip:], headers[skip:]
+            self._counters["drop-standing-queue"] += skip
+            count -= skip
+        total = end - begin
         peer = session.peer
         peer.count_sent(count, total - count * AEAD_OVERHEAD, self._now)
         if session.aead is None:
             datagrams = [session.tunnel.seal(text) for text in texts]
             self._port.send_train(datagrams, len(datagrams[0]), sum(map(len, datagrams)), peer.path)
         else:
-            session.aead.seal_train(slots.headers, texts, sealed, words)
-            self._port.send_train((self._view[:total],), slots.slot, total, peer.path)
+            session.aead.seal_train(headers, texts, sealed, words)
+            self._port.send_train((self._view[begin:end],), slots.slot, total, peer.path)
 
     def _slots_of(self, slot: int) -> Slots:
         slots = self._slots.get(slot)
