@@ -5,8 +5,8 @@
 HOST is a DNS name (internationalised ones in their ASCII form), an IPv4 address, or an IPv6 address in brackets
 (RFC 3986 section 3.2.2); PORT is 12975 if left out. `fp` is the fingerprint of the server's key with `-` and `_` for
 `+` and `/`. `network` is percent-encoded UTF-8. `secret` is the network secret, only for a network without a password:
-such a link is as secret as a password. Unknown parts are an error, as they could mean something that must not be
-ignored. Used by the command line, the engine and the user interface; does no I/O.
+such a link is as secret as a password. Unknown parts are ignored, so that later versions may add some. Used by the
+command line, the engine and the user interface; does no I/O.
 """
 
 import re
@@ -59,7 +59,7 @@ def parse_invite(text: str) -> Invite:
         raise InviteError("invite: the server's fingerprint (fp=) is missing")
     try:
         invite = Invite(
-            host=checked_host(match["host"].removeprefix("[").removesuffix("]")),
+            host=_host_of_link(match["host"]),
             port=_checked_port(port),
             fingerprint=parse_fingerprint(parts["fp"]),
             network=checked_name(parts["network"]) if "network" in parts else None,
@@ -92,7 +92,9 @@ def format_invite(invite: Invite) -> str:
 def checked_host(text: str) -> str:
     """A host in normal form: a DNS name in lower case or an IP address. Raises InviteError for anything else."""
     try:
-        return str(IPv6Address(text)) if ":" in text else str(IPv4Address(text))
+        if ":" in text and "%" not in text:
+            return str(IPv6Address(text))
+        return str(IPv4Address(text))
     except AddressValueError:
         name = text.lower().removesuffix(".")
     labels = name.split(".")
@@ -100,6 +102,14 @@ def checked_host(text: str) -> str:
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise InviteError(f"invite: {text[:64]!r} is no host name or IP address")
     return name
+
+
+def _host_of_link(text: str) -> str:
+    if not text.startswith("["):
+        return checked_host(text)
+    if ":" not in text:
+        raise InviteError(f"invite: {text!r} is no IPv6 address")
+    return checked_host(text[1:-1])
 
 
 def _checked_port(port: int) -> int:
@@ -119,8 +129,10 @@ def _query_parts(query: str) -> dict[str, str]:
     parts: dict[str, str] = {}
     for part in query.split("&"):
         name, equals, value = part.partition("=")
-        if name not in ("fp", "network", "secret") or not equals or name in parts:
-            raise InviteError(f"invite: unknown or repeated part {name[:16]!r}")
+        if name not in ("fp", "network", "secret"):
+            continue
+        if not equals or name in parts:
+            raise InviteError(f"invite: empty or repeated part {name!r}")
         parts[name] = _unquoted(value)
     return parts
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from functools import cache
 from typing import Self, TypeVar
 
-from app.protocol.keys import IdentityKey
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from app.protocol.keys import PUBLIC_EXPONENT, IdentityKey
 from app.protocol.mediation import ClientConversation, ConversationClosed, Event, LoggedIn, MessageReceived
 from app.protocol.messages import Accepted, Message, Request, Synchronised
 from app.protocol.wire import Address
@@ -27,12 +29,26 @@ def many_keys(count: int) -> list[IdentityKey]:
     """Different keys in a moment: all pairs of a few primes. Weak, as any two share a factor, but real."""
     compact = [key(-number).to_compact() for number in range(1, 18)]
     primes = [half for text in compact for half in _halves(urlsafe_b64decode(text.removeprefix("v1:")))]
-    pairs = itertools.islice(itertools.combinations(primes, 2), count)
-    return [IdentityKey.from_compact("v1:" + urlsafe_b64encode(p + q).decode()) for p, q in pairs]
+    return [_key(p, q) for p, q in itertools.islice(itertools.combinations(primes, 2), count)]
 
 
-def _halves(data: bytes) -> tuple[bytes, bytes]:
-    return data[: len(data) // 2], data[len(data) // 2 :]
+def _halves(data: bytes) -> tuple[int, int]:
+    middle = len(data) // 2
+    return int.from_bytes(data[:middle], "big"), int.from_bytes(data[middle:], "big")
+
+
+def _key(p: int, q: int) -> IdentityKey:
+    d = pow(PUBLIC_EXPONENT, -1, (p - 1) * (q - 1))
+    numbers = rsa.RSAPrivateNumbers(
+        p=p,
+        q=q,
+        d=d,
+        dmp1=rsa.rsa_crt_dmp1(d, p),
+        dmq1=rsa.rsa_crt_dmq1(d, q),
+        iqmp=rsa.rsa_crt_iqmp(p, q),
+        public_numbers=rsa.RSAPublicNumbers(PUBLIC_EXPONENT, p * q),
+    )
+    return IdentityKey(numbers.private_key(unsafe_skip_rsa_key_validation=True))
 
 
 class Client:
