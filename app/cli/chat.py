@@ -63,16 +63,18 @@ class _Conversation:
         self._peer = peer
         self._as_json = as_json
         self._typed = bytearray()
-        self._sending: set[int] = set()
+        self._ended = False
         self._following = engine.send(control.FollowChat(peer=address_number(peer.address)))
 
     def run(self) -> None:
-        """Until Ctrl-C; the end of standard input ends only the sending."""
+        """Until Ctrl-C, or Ctrl-D at a terminal; elsewhere the end of standard input ends only the sending."""
+        if sys.stdin.isatty() and not self._as_json:
+            sys.stderr.write(f"Talking to {render.peer_name(self._peer)}. Ctrl-D ends it.\n")
         with selectors.DefaultSelector() as selector:
             selector.register(self._engine, selectors.EVENT_READ, self._hear)
             if _can_wait_for_input():
                 selector.register(sys.stdin, selectors.EVENT_READ, lambda: self._read_typed(selector))
-            while True:
+            while not self._ended:
                 self._take_answers()
                 for key, _ in selector.select():
                     key.data()
@@ -105,6 +107,7 @@ class _Conversation:
         if not data:
             selector.unregister(sys.stdin)
             self._typed += b"\n"
+            self._ended = sys.stdin.isatty()
         for line in self._lines():
             if line.strip():
                 request = control.SendChat(peer=address_number(self._peer.address), text=line, timeout=0.0)

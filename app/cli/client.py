@@ -36,9 +36,13 @@ class EngineClient:
         self._unread = bytearray()
         self._number = 0
         self._partial: dict[int, bytearray] = {}
-        opened = self._call(control.Open(version=control.CONTROL_VERSION))
-        if not isinstance(opened, control.Opened):
-            raise _nonsense()
+        try:
+            opened = self._call(control.Open(version=control.CONTROL_VERSION))
+            if not isinstance(opened, control.Opened):
+                raise _nonsense()
+        except CommandError:
+            self._socket.close()
+            raise
         self.engine_version = opened.engine_version
         self.process = opened.process
 
