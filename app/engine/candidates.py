@@ -6,6 +6,7 @@ that what they see is the mapping that peers will use. Owned by engine/peers.py.
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 MAX_REFLECTORS = 8
 _RETRANSMISSIONS = (0.0, 0.25, 0.75)
 """Seconds after the first request at which it is sent (again)."""
+_GRACE = 0.15
+"""Seconds that the other reflectors have after the first answer: one family may not get through at all."""
 
 Send = Callable[[Endpoint, bytes], None]
 ListAddresses = Callable[[], list[LocalAddress]]
@@ -66,8 +69,8 @@ class Reflectors:
             if loop.time() - self._asked_at < self._timing.reflexive_lifetime:
                 return self.found
             self.found = await self._ask_all()
-            if self.found:
-                self._asked_at = loop.time()
+            freshness = 0.0 if self.found else self._timing.reflexive_lifetime - self._timing.reflector_retry
+            self._asked_at = loop.time() - freshness
             return self.found
 
     async def _ask_all(self) -> tuple[Endpoint, ...]:
@@ -81,8 +84,10 @@ class Reflectors:
         try:
             for delay in _RETRANSMISSIONS:
                 await _wait_all(answers, started + delay)
+                if any(each.done() for each in answers):
+                    break
                 self._send_unanswered(questions)
-            await _wait_all(answers, started + self._timing.reflector_timeout)
+            await _wait_all(answers, started + self._timing.reflector_timeout, _GRACE)
         finally:
             for transaction in questions:
                 del self._waiting[transaction]
@@ -94,11 +99,15 @@ class Reflectors:
                 self._send(reflector, stun.encode(StunMessage(MessageClass.REQUEST, transaction)))
 
 
-async def _wait_all(answers: Sequence[asyncio.Future[Endpoint]], until: float) -> None:
-    waiting = [each for each in answers if not each.done()]
-    patience = until - asyncio.get_running_loop().time()
-    if waiting and patience > 0:
-        await asyncio.wait(waiting, timeout=patience)
+async def _wait_all(answers: Sequence[asyncio.Future[Endpoint]], until: float, grace: float = math.inf) -> None:
+    """Wait for all answers, but only until a time, and only for `grace` seconds after the first."""
+    loop = asyncio.get_running_loop()
+    while waiting := [each for each in answers if not each.done()]:
+        if len(waiting) < len(answers):
+            until = min(until, loop.time() + grace)
+        if loop.time() >= until:
+            return
+        await asyncio.wait(waiting, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
 
 
 def host_endpoints(

@@ -72,6 +72,8 @@ class Session:
     endpoint: Endpoint
     """Where its handshake ended."""
     initiator: bool
+    fresh: bool
+    """It begins a tunnel anew, at its endpoint; else it only renews the keys of the tunnel that is up."""
 
 
 @dataclass(slots=True)
@@ -208,6 +210,8 @@ class PeerLink:
         if not networks:
             self._reach_at = now + self._timing.peer_backoff.limit
             return False
+        # A peer whose helper or engine started anew shakes hands from elsewhere while its old tunnel still seems up.
+        fresh = self._needs_handshake or event.endpoint != self._endpoint()
         session = Session(
             event.local_index,
             event.suite,
@@ -216,6 +220,7 @@ class PeerLink:
             networks,
             event.endpoint,
             event.initiator,
+            fresh,
         )
         self._outlet.post(
             InstallSession(
@@ -225,7 +230,7 @@ class PeerLink:
                 event.suite,
                 event.initiator,
                 event.key_material,
-                UdpEndpoint(*(self._endpoint() or event.endpoint)),
+                UdpEndpoint(*event.endpoint),
                 event.initiator,
                 bool(event.capabilities & PeerCapability.PARTIAL_CHECKSUMS),
                 request=0,
@@ -281,12 +286,11 @@ class PeerLink:
         return self.monitor.current.endpoint if self.monitor is not None and self.up else None
 
     def _start_sending(self, session: Session, now: float) -> None:
-        was_up = self.up
         self._retire(self.sending, now)
         self.sending = session
         self.unproven, self.no_path, self._attempt = False, False, 0
         self._rekey_at = session.established_at + self._timing.rekey_interval
-        if was_up:
+        if self.monitor is not None and not session.fresh:
             self._outlet.post(SendMessage(self.peer, encode(Keepalive()), request=0))
             return
         kind = self._kinds.get(session.endpoint, CandidateKind.PEER_REFLEXIVE)

@@ -24,6 +24,8 @@ class Timing:
     """A tunnel that has received nothing authenticated for so long is not shown as connected."""
     reflexive_lifetime: float = 60.0
     """For how long an outside endpoint that a reflector told is used without asking again."""
+    reflector_retry: float = 5.0
+    """How long to go without when no reflector answered."""
     reflector_timeout: float = 1.5
     """How long candidates wait for the reflectors' answers."""
     snapshot_interval: float = 0.1

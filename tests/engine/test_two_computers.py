@@ -143,6 +143,8 @@ def test_a_router_that_forgets_is_noticed_and_a_path_found_again(tmp_path: Path)
         router.forget()
         await anna.engine.send_chat(ben.address, "still there?")
         await ben.until(lambda: ben.peer(anna).endpoint not in ("", endpoint))
+        await anna.until_connected(ben)
+        await ben.until_connected(anna)
         await assert_they_talk(anna, ben)
 
     tell(tmp_path, story)
