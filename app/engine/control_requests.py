@@ -15,7 +15,7 @@ from app.engine.state import ChatMessage, EngineState, RoundTrip
 from app.ipc import control
 from app.protocol.wire import Address, NetworkId
 
-MAX_CHAT_WAITING = 1_000
+MAX_CHAT_WAITING = 128
 """Chat messages that may wait for a client that follows a chat."""
 
 

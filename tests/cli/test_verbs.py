@@ -46,11 +46,11 @@ class Shell:
         exits.push_async_callback(shell._server.stop)
         return shell
 
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
+    async def start(self, *words: str, stdin: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         environment = {**os.environ, "BURI_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app", *words, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe
+            sys.executable, "-m", "app", *words, cwd=ROOT, env=environment, stdin=stdin, stdout=pipe, stderr=pipe
         )
 
     async def __call__(self, *words: str, typed: str = "") -> Ended:
@@ -61,6 +61,19 @@ class Shell:
         ended = Ended(process.returncode or 0, out.decode(), err.decode())
         assert "Traceback" not in ended.err, ended.err
         return ended
+
+    async def ends(self, terminal: "Terminal", *words: str) -> Ended:
+        """Run `buri` at a terminal to its end."""
+        process = await self.start(*words, stdin=terminal.end)
+        async with asyncio.timeout(60):
+            out, err = await process.communicate()
+        return Ended(process.returncode or 0, out.decode(), err.decode())
+
+    async def at(self, terminal: "Terminal", *words: str) -> str:
+        """Run `buri` at a terminal, which must go well; gives what it printed."""
+        ended = await self.ends(terminal, *words)
+        assert ended.code == 0, ended
+        return ended.out
 
     async def does(self, *words: str, typed: str = "") -> str:
         """Run `buri` with these words, which must go well; gives what it printed."""
@@ -300,3 +313,48 @@ def test_an_engine_that_ends_is_said_to_those_who_listen(tmp_path: Path) -> None
             assert (await shell("list")).code == 3
 
     tell(tmp_path, story)
+
+
+class Terminal:
+    """Somebody at a real terminal: a pseudo-terminal as standard input."""
+
+    def __init__(self) -> None:
+        self._master, self.end = os.openpty()
+
+    def types(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def close(self) -> None:
+        os.close(self._master)
+        os.close(self.end)
+
+
+def test_at_a_terminal_questions_are_asked_and_ctrl_d_ends_a_chat(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        async with AsyncExitStack() as exits:
+            anna, ben = await in_one_network(world, exits)
+            terminal = Terminal()
+            exits.callback(terminal.close)
+
+            terminal.types("y\n")
+            assert "ben is verified.\n" in await anna.at(terminal, "verify", "ben")
+            assert anna.person.peer(ben.person).verified
+
+            terminal.types("good night\n\x04")
+            assert await anna.at(terminal, "chat", "ben", "-f") == ""
+            await _until_read(ben, anna, "good night")
+
+    tell(tmp_path, story)
+
+
+async def _until_read(reader: Shell, writer: Shell, text: str) -> None:
+    """Until the reader's engine has the message."""
+    came = asyncio.Event()
+    unsubscribe = reader.person.engine.subscribe_chat(lambda _: came.set())
+    try:
+        async with asyncio.timeout(30):
+            while text not in {each.text for each in reader.person.engine.chat_history(writer.person.address)}:
+                came.clear()
+                await came.wait()
+    finally:
+        unsubscribe()
