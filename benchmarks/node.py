@@ -1,14 +1,14 @@
 """One computer's adapter and pump, as the helper makes them but without engine and helper: for benchmarks and tests.
 
 Run inside a network namespace as root. Makes the TUN device and the UDP socket, configures the adapter with `ip`,
-prints `ready`, gives up its privileges and becomes the pump process.
+prints `ready`, gives up its privileges and runs the pump.
 """
 
 import argparse
 import os
 import subprocess
-import sys
 
+from app.dataplane.process import main as run_pump
 from app.platform.linux.tun import GSO_MAX_SIZE, TX_QUEUE_LENGTH, TunDevice, open_tun, open_udp_socket
 from app.protocol.wire import format_address, format_address6
 
@@ -27,27 +27,25 @@ def main() -> None:
     device = open_tun("buri0", bool(arguments.offload))
     udp = open_udp_socket(arguments.port, bool(arguments.offload))
     configure(device, arguments.address, arguments.queue)
-    for fd in (device.fd, udp.fileno(), arguments.control_fd):
-        os.set_inheritable(fd, True)
-    os.setpriority(os.PRIO_PROCESS, 0, int(os.environ.get("NICE", "-15")))
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-    print("ready", flush=True)
-    command = [sys.executable, "-m", "app.dataplane.process"]
+    command = []
     for option, value in (
         ("--tun-fd", device.fd),
-        ("--udp-fd", udp.fileno()),
+        ("--udp-fd", udp.detach()),
         ("--control-fd", arguments.control_fd),
         ("--address", arguments.address),
         ("--prefix-length", 16),
     ):
         command += [option, str(value)]
-    if device.partial_checksums:
-        command.append("--merges-tcp")
-    if device.udp_segmentation:
-        command.append("--merges-udp")
-    os.execv(sys.executable, command)
+    command += ["--merges-tcp"] * device.partial_checksums + ["--merges-udp"] * device.udp_segmentation
+    run_pump(command, drop_privileges)
+
+
+def drop_privileges() -> None:
+    """Become nobody, and tell that the pump runs."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    print("ready", flush=True)
 
 
 def configure(device: TunDevice, address: int, queue: int) -> None:
