@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocol import mediation
+from app.protocol.handshake import answer_hello
 from app.protocol.keys import IdentityKey
 from app.protocol.mediation import (
     ClientConversation,
@@ -22,8 +23,23 @@ from app.protocol.mediation import (
     ServerConversation,
     State,
 )
-from app.protocol.messages import Accepted, HelloRefusal, Message, Ping, Refusal, SetNickname, Welcome
-from app.protocol.wire import Address, LocalProtocolError
+from app.protocol.messages import (
+    Accepted,
+    AuthOk,
+    Decoder,
+    Hello,
+    HelloOk,
+    HelloRefusal,
+    Message,
+    Ping,
+    Refusal,
+    SetNickname,
+    Welcome,
+    encode,
+)
+from app.protocol.session import FrameReader, ProtectedStream, plain_frame
+from app.protocol.suites import SUITES, AeadCipher
+from app.protocol.wire import MAX_UNAUTHENTICATED_FRAME, PROTOCOL_VERSION, Address, LocalProtocolError
 
 ANNA = Address(0x0A100001)
 
@@ -251,3 +267,111 @@ def test_a_message_that_the_role_may_not_send_ends_the_conversation(
 @cache
 def _cached_key() -> IdentityKey:
     return IdentityKey.generate()
+
+
+class ScriptedServer:
+    """A server that follows the protocol up to AUTH and then says what a test wants, properly protected and signed."""
+
+    def __init__(self, key: IdentityKey, client: ClientConversation, reply: bytes) -> None:
+        self._key = key
+        reader = FrameReader(MAX_UNAUTHENTICATED_FRAME)
+        reader.feed(reply)
+        hello = Decoder(Hello).decode(reader.next_frame() or b"")
+        assert isinstance(hello, Hello)
+        fingerprint = hello.responder_fingerprint
+        self._agreement = answer_hello(mediation.LABEL, hello.suite, fingerprint, hello.nonce, hello.public)
+        transcript = self._agreement.transcript
+        ok = HelloOk(transcript.nonce_responder, transcript.public_responder)
+        client.receive_data(plain_frame(encode(ok)), 0.0)
+        suite = SUITES[hello.suite]
+        self._stream = ProtectedStream(suite.cipher(self._agreement.key_material(suite.keymat_length), False))
+
+    def auth_ok(self, address: Address) -> bytes:
+        """AUTH OK for this account, in a protected frame."""
+        claims = b"OK" + address.to_bytes(4, "big")
+        signature = self._agreement.transcript.sign(self._key, False, claims)
+        return self._stream.seal(encode(AuthOk(self._key.public.blob, signature, address)))
+
+
+def test_a_client_takes_no_answer_for_another_account(server_key: IdentityKey, anna_key: IdentityKey) -> None:
+    client = ClientConversation(anna_key, server_key.public.fingerprint, 2, ANNA, "anna", 0.0)
+    server = ScriptedServer(server_key, client, client.data_to_send())
+    client.receive_data(server.auth_ok(Address(ANNA + 1)), 0.0)
+    assert client.next_event() == ConversationClosed("login: answer for another account")
+
+
+def test_a_client_takes_no_answer_of_another_key_however_well_signed(
+    server_key: IdentityKey, anna_key: IdentityKey
+) -> None:
+    client = ClientConversation(anna_key, server_key.public.fingerprint, 2, ANNA, "anna", 0.0)
+    impostor = ScriptedServer(anna_key, client, client.data_to_send())
+    client.receive_data(impostor.auth_ok(ANNA), 0.0)
+    assert client.next_event() == ConversationClosed("login: not the expected server key")
+
+
+@pytest.mark.parametrize(
+    ("version", "suite", "reason"),
+    [(PROTOCOL_VERSION + 1, 2, HelloRefusal.TOO_OLD), (PROTOCOL_VERSION, 3, HelloRefusal.NO_SUCH_SUITE)],
+)
+def test_a_hello_that_the_server_does_not_understand_is_told_why(
+    server_key: IdentityKey, anna_key: IdentityKey, version: int, suite: int, reason: HelloRefusal
+) -> None:
+    pair = Pair(anna_key, server_key, 2, ANNA)
+    hello = Hello(version, suite, server_key.public.fingerprint, bytes(128), bytes(1_216))
+    pair.server.receive_data(plain_frame(encode(hello)), 0.0)
+    pair.client.receive_data(pair.server.data_to_send(), 0.0)
+    assert pair.client.next_event() == HelloRefused(reason)
+    assert pair.server.closed
+
+
+def deciding(pair: Pair) -> ServerConversation:
+    """The pair's server with a login that waits for its answer."""
+    for _ in range(2):
+        pair.server.receive_data(pair.client.data_to_send(), 0.0)
+        pair.client.receive_data(pair.server.data_to_send(), 0.0)
+    assert pair.server.next_event() == LoginRequested(ANNA)
+    return pair.server
+
+
+def test_a_client_may_not_fill_the_server_while_it_decides(server_key: IdentityKey, anna_key: IdentityKey) -> None:
+    server = deciding(Pair(anna_key, server_key, 2, ANNA))
+    server.receive_data(bytes(MAX_UNAUTHENTICATED_FRAME), 0.0)
+    assert not server.closed
+    server.receive_data(b"!", 0.0)
+    assert server.next_event() == ConversationClosed("login: data before the answer")
+
+
+def test_a_decision_about_a_client_that_is_gone_does_nothing(server_key: IdentityKey, anna_key: IdentityKey) -> None:
+    server = deciding(Pair(anna_key, server_key, 2, ANNA))
+    server.close()
+    server.accept_login(anna_key.public, 0.0)
+    server.accept_registration(ANNA, 0.0)
+    server.refuse_login(Refusal.INTERNAL, 0.0)
+    assert server.data_to_send() == b""
+    assert server.next_event() is None
+
+
+def test_a_closed_conversation_takes_and_makes_nothing(server_key: IdentityKey, anna_key: IdentityKey) -> None:
+    pair = Pair(anna_key, server_key, 2, ANNA)
+    pair.run()
+    for machine in (pair.client, pair.server):
+        machine.close()
+        machine.send(Ping(1))
+        machine.receive_data(b"more", 1.0)
+        machine.handle_deadline(1_000.0)
+        assert machine.next_deadline() is None
+        assert machine.data_to_send() == b""
+        assert machine.next_event() is None
+
+
+def test_a_stream_whose_keys_are_worn_out_ends_while_they_are_still_good(
+    server_key: IdentityKey, anna_key: IdentityKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AeadCipher, "id_limit", 10)
+    pair = Pair(anna_key, server_key, 2, ANNA)
+    pair.run()
+    for number in range(5):
+        assert not pair.client.closed
+        pair.client.send(Ping(number))
+    pair.client.handle_deadline(1.0)
+    assert pair.client.next_event() == ConversationClosed("stream: keys are worn out")

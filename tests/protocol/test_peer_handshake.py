@@ -1,15 +1,20 @@
 """Two peers agree on a session over a wire that loses, doubles, reorders and forges."""
 
+import hmac
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from random import Random
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.protocol.fragment import Kind
+from app.protocol.fragment import COOKIE_LENGTH, FRAGMENT_HEADER, Kind, cut_message
 from app.protocol.keys import IdentityKey
+from app.protocol.messages import PeerHello, encode
 from app.protocol.peer_handshake import (
     BUSY_HALF_OPEN,
     GIVE_UP_AFTER,
@@ -22,7 +27,8 @@ from app.protocol.peer_handshake import (
     SessionEstablished,
     SharedNetwork,
 )
-from app.protocol.wire import Address, Endpoint, LocalProtocolError, NetworkId
+from app.protocol.suites import SUITES
+from app.protocol.wire import PROTOCOL_VERSION, Address, DatagramType, Endpoint, LocalProtocolError, NetworkId
 
 ANNA, BEN = Address(0x0A100001), Address(0x0A100002)
 ANNA_AT, BEN_AT = Endpoint("192.0.2.1", 1000), Endpoint("198.51.100.2", 2000)
@@ -47,8 +53,8 @@ class Wire:
     """Anna and Ben; `mangle` says what becomes of each datagram."""
 
     def __init__(self, anna_knows: PeerFacts | None, ben_knows: PeerFacts | None) -> None:
-        self.ben_knows = ben_knows
-        self.anna = PeerHandshakes(key("anna"), ANNA, lambda peer: anna_knows if peer == BEN else None, 1)
+        self.anna_knows, self.ben_knows = anna_knows, ben_knows
+        self.anna = PeerHandshakes(key("anna"), ANNA, lambda peer: self.anna_knows if peer == BEN else None, 1)
         self.ben = PeerHandshakes(key("ben"), BEN, lambda peer: self.ben_knows if peer == ANNA else None, 1)
         self.anna_events: list[Event] = []
         self.ben_events: list[Event] = []
@@ -280,3 +286,143 @@ def test_nothing_starts_without_facts_and_a_cancelled_handshake_is_over() -> Non
     wire.run(1.0)
     assert not wire.anna.running(BEN)
     assert wire.anna_events == wire.ben_events == []
+
+
+def test_a_hello_of_another_version_gets_no_answer() -> None:
+    wire = Wire(facts("ben"), facts("anna"))
+    hello = PeerHello(PROTOCOL_VERSION + 1, 2, key("ben").public.fingerprint, bytes(128), bytes(1_216))
+    for datagram in cut_message(Kind.HELO, 7, 0, encode(hello), bytes(COOKIE_LENGTH)):
+        wire.ben.receive_datagram(datagram, ANNA_AT, 0.0)
+    assert wire.ben.datagrams_to_send(0.0) == []
+    assert wire.ben.counters["hello of another version"] == 1
+
+
+def test_an_auth_belongs_to_the_index_that_said_hello() -> None:
+    wire = Wire(facts("ben"), facts("anna"))
+    wire.anna.start(BEN, [BEN_AT], 2, 0.0)
+    wire.carry()
+
+    def from_another_index(data: bytes) -> list[bytes]:
+        _, kind, number, count, sender, receiver = FRAGMENT_HEADER.unpack_from(data)
+        header = FRAGMENT_HEADER.pack(DatagramType.HANDSHAKE, kind, number, count, sender ^ 1, receiver)
+        return [header + data[FRAGMENT_HEADER.size :]] if kind == Kind.AUTH else []
+
+    wire.carry(from_another_index)
+    assert wire.ben_events == []
+    assert wire.ben.counters["auth of another index"] == 1
+    wire.run(3.0)
+    assert [type(event) for event in wire.anna_events] == [SessionEstablished]
+
+
+def test_a_cookie_counts_only_from_where_a_hello_went() -> None:
+    wire = Wire(facts("ben"), facts("anna"))
+    index = wire.anna.start(BEN, [BEN_AT], 2, 0.0)
+    wire.anna.datagrams_to_send(0.0)
+    for endpoint, cookie in ((Endpoint("203.0.113.9", 9), bytes(COOKIE_LENGTH)), (BEN_AT, bytes(COOKIE_LENGTH + 1))):
+        for datagram in cut_message(Kind.COOKIE, 1, index, cookie):
+            wire.anna.receive_datagram(datagram, endpoint, 0.0)
+    assert wire.anna.datagrams_to_send(0.0) == []
+    assert wire.anna.counters["cookie unexpected"] == 2
+
+
+@pytest.mark.parametrize(("steps", "counted"), [(0, "hello ok of no peer"), (1, "auth ok of no peer")])
+def test_a_peer_that_is_forgotten_under_way_gets_no_session(steps: int, counted: str) -> None:
+    """It was evicted, or its key turned out to be another, between two datagrams."""
+    wire = Wire(facts("ben"), facts("anna"))
+    wire.anna.start(BEN, [BEN_AT], 2, 0.0)
+    for _ in range(steps):
+        wire.carry()
+    wire.anna_knows = None
+    wire.carry()
+    assert wire.anna_events == []
+    assert wire.anna.counters[counted] == 1
+
+
+class WrittenFromTheDocument:
+    """Ben's side of a handshake with Anna, suite 2, as docs/protocol.md section 10 tells it; it says to be `address`."""
+
+    index = 0x01020304
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self.key_material = b""
+
+    def answer_hello(self, datagrams: list[bytes]) -> list[bytes]:
+        """HELO OK."""
+        self._remote = int.from_bytes(datagrams[0][4:8], "big")
+        hello = msgspec.msgpack.decode(b"".join(each[12 + 16 :] for each in datagrams))
+        assert hello[:4] == [8, 1, 2, key("ben").public.fingerprint]
+        self._nonce, self._public = hello[4:]
+        public, secret = SUITES[2].answer_exchange(self._public)
+        self._answer = (bytes(range(128)), public)
+        material = SUITES[2].keymat(secret, self._nonce, self._answer[0], 128)
+        self.key_material, self._auth_keys = material[:64], material[64:]
+        return self._fragments(2, msgspec.msgpack.encode([9, *self._answer]))
+
+    def answer_auth(self, datagrams: list[bytes]) -> list[bytes]:
+        """AUTH OK, after a look at what the document says of AUTH."""
+        indexes = self._remote.to_bytes(4, "big") + self.index.to_bytes(4, "big")
+        sealed = b"".join(each[12:] for each in datagrams)
+        auth = AESGCM(self._auth_keys[:32]).decrypt(bytes(12), sealed, b"AUTH" + indexes)
+        tag, address, capabilities, ((network, proof),), signature = msgspec.msgpack.decode(auth)
+        assert (tag, address, network) == (10, ANNA, FRIENDS)
+        digest = sha256(self._signed(b"I")).digest()
+        number = FRIENDS.to_bytes(4, "big")
+        assert proof == hmac.digest(SECRET, b"buri network proof 1initiator" + number + digest, "sha256")
+        pairs = (ANNA.to_bytes(4, "big") + BEN.to_bytes(4, "big"), self._address.to_bytes(4, "big"))
+        tail = key("anna").public.fingerprint + indexes + capabilities.to_bytes(4, "big") + number + b"\x01"
+        padding = SUITES[2].signature_padding
+        key("anna").public.verify(signature, self._signed(b"I") + b"PEER" + pairs[0] + tail + proof, padding)
+
+        own_proof = hmac.digest(SECRET, b"buri network proof 1responder" + number + digest, "sha256")
+        claims = b"PEER" + pairs[1] + ANNA.to_bytes(4, "big") + tail + own_proof
+        own = key("ben").sign(self._signed(b"R") + claims, padding)
+        message = msgspec.msgpack.encode([10, self._address, capabilities, [[FRIENDS, own_proof]], own])
+        return self._fragments(4, AESGCM(self._auth_keys[32:]).encrypt(bytes(12), message, b"AUTH OK" + indexes))
+
+    def _signed(self, role: bytes) -> bytes:
+        initiator, responder = (self._nonce, self._public), self._answer
+        first, second = (initiator, responder) if role == b"I" else (responder, initiator)
+        publics = b"".join(len(each[1]).to_bytes(2, "big") + each[1] for each in (first, second))
+        fingerprint = key("ben").public.fingerprint
+        return b"buri peer\x00" + role + b"\x02" + fingerprint + first[0] + second[0] + publics
+
+    def _fragments(self, kind: int, message: bytes) -> list[bytes]:
+        parts = [message[start : start + 1_160] for start in range(0, len(message), 1_160)]
+        ends = self.index.to_bytes(4, "big") + self._remote.to_bytes(4, "big")
+        return [bytes([0x80, kind, number, len(parts)]) + ends + part for number, part in enumerate(parts)]
+
+
+@pytest.mark.parametrize("address", [BEN, Address(BEN + 1)])
+def test_a_peer_written_from_the_document_gets_a_session_if_it_is_the_one_that_was_asked(address: Address) -> None:
+    anna = PeerHandshakes(key("anna"), ANNA, lambda _: facts("ben"), 1)
+    ben = WrittenFromTheDocument(address)
+    index = anna.start(BEN, [BEN_AT], 2, 0.0)
+    for answer in (ben.answer_hello, ben.answer_auth):
+        for datagram in answer([data for _, data in anna.datagrams_to_send(0.0)]):
+            anna.receive_datagram(datagram, BEN_AT, 0.0)
+    event = anna.next_event()
+    if address != BEN:
+        assert event is None
+        assert anna.counters["auth ok of another peer"] == 1
+        return
+    assert isinstance(event, SessionEstablished)
+    assert (event.local_index, event.remote_index) == (index, ben.index)
+    assert event.proven == {FRIENDS}
+    assert event.key_material == ben.key_material
+
+
+def test_an_auth_for_another_account_of_the_same_key_proves_nothing() -> None:
+    wire = Wire(facts("ben"), facts("anna"))
+    wire.ben = PeerHandshakes(key("ben"), Address(BEN + 1), lambda _: facts("anna"), 1)
+    wire.anna.start(BEN, [BEN_AT], 2, 0.0)
+    wire.run(3.0)
+    assert wire.ben_events == []
+
+
+def test_an_index_is_never_zero_nor_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([7, 0, 7, 8])
+    monkeypatch.setattr("secrets.randbits", lambda bits: next(drawn))
+    anna = PeerHandshakes(key("anna"), ANNA, lambda _: facts("ben"), 1)
+    assert anna.start(BEN, [BEN_AT], 2, 0.0) == 7
+    assert anna.start(Address(BEN + 1), [BEN_AT], 2, 0.0) == 8
