@@ -3,7 +3,7 @@
 HELO, HELO OK, then every frame protected: AUTH or REGISTER, AUTH OK or AUTH NO, then requests and words of the server.
 What a state may receive is the table `ALLOWED`; everything else ends the conversation. The machines never raise for
 what the far side sends: they report ConversationClosed and are `closed`; what `data_to_send` still gives may be sent.
-Driven by engine/mediation_client.py and server/listener.py.
+Driven by engine/mediation_client.py and server/connection.py.
 """
 
 from abc import ABC, abstractmethod

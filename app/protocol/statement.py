@@ -9,7 +9,8 @@ The server hands statements on and keeps them; members remember the latest about
 roster. Counters grow, so an old statement undoes nothing. A server can withhold a statement from someone who never
 saw it: then it is no worse than the member list of any server.
 
-Called by the engine alone. It may do no I/O; keeping the memory on disk is the engine's business.
+Called by the engine, and by the server to check what it hands on. It may do no I/O; keeping the memory on disk is the
+engine's business.
 """
 
 from collections.abc import Iterable

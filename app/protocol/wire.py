@@ -5,7 +5,7 @@ Every other protocol module builds on this one; it imports nothing of the projec
 A UDP datagram says by its first byte what it is (RFC 7983 keeps 0x00-0x3F for STUN)::
 
     0x00-0x3F  STUN                     (protocol/stun.py)
-    0x80       handshake fragment       (protocol/peer_handshake.py)
+    0x80       handshake fragment       (protocol/fragment.py)
     0x81       tunnel data, below       (protocol/tunnel.py)
 
      0       1       2       3
@@ -33,7 +33,7 @@ Address = NewType("Address", int)
 """A virtual IPv4 address as a 32-bit number: the identity of an account on its server."""
 
 NetworkId = NewType("NetworkId", int)
-"""A network's 32-bit number on its server, never 0. People see it as nine digits or less, see `format_network_id`."""
+"""A network's 32-bit number on its server, never 0. People see it as ten digits, see `format_network_id`."""
 
 SERVER_PORT = 12975
 """The TCP port of the mediation server; the reflector listens on the same number and the next on UDP."""

@@ -339,7 +339,7 @@ def test_a_peer_that_is_forgotten_under_way_gets_no_session(steps: int, counted:
 
 
 class WrittenFromTheDocument:
-    """Ben's side of a handshake with Anna, suite 2, as docs/protocol.md section 10 tells it; it says to be `address`."""
+    """Ben's side of a handshake with Anna, suite 2, as docs/protocol.md section 10 tells it; it is `address`."""
 
     index = 0x01020304
 
