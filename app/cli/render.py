@@ -205,6 +205,7 @@ def peer_details(peer: PeerView, networks: Sequence[NetworkView], now: float) ->
         ("path", path),
         ("suite", str(peer.suite) if peer.suite else ""),
         ("traffic", f"{byte_count(peer.sent_bytes)} sent, {byte_count(peer.received_bytes)} received"),
+        ("fresh keys", ago(peer.keys_since, now) if peer.keys_since is not None else ""),
         ("last heard", ago(peer.last_received, now)),
         ("networks", ", ".join(names)),
         ("fingerprint", peer.fingerprint),

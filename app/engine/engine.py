@@ -93,7 +93,7 @@ class Engine:
         if server is None:
             raise engine_error("server-not-configured")
         self._identity, self._profile, self._server = identity, profile, server
-        self._timing = timing = timing or Timing()
+        self._timing = timing = timing or Timing(rekey_interval=profile.settings.rekey_interval)
         self._list_addresses = list_addresses
         self._tasks = Tasks()
         self._deadlines = Deadlines()

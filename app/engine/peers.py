@@ -80,6 +80,7 @@ class Peers:
         self.key_changed: set[Address] = set()
         """Peers for whom the server shows another key than the pinned one."""
         self.counters: Counter[str] = Counter()
+        self._pump_drops: Counter[str] = Counter()
         self._identity, self._suite, self._timing, self._tasks = identity, suite, timing, tasks
         self._client, self._contacts = client, contacts
         self._post, self._hosts = post, hosts
@@ -154,6 +155,7 @@ class Peers:
     def interface_down(self) -> None:
         """Adapter, socket and sessions are gone."""
         self._interface = self._handshakes = None
+        self._pump_drops.clear()
         now = self._now()
         self._by_username.clear()
         for address, link in self.links.items():
@@ -340,6 +342,9 @@ class Peers:
     def observe(self, statistics: Statistics) -> None:
         """The pump's report; its clock is not the loop's."""
         now = self._now()
+        self._pump_drops = Counter(
+            {name: n for name, n in statistics.counters.items() if n and name.startswith("drop-")}
+        )
         for each in statistics.peers:
             link = self.links.get(Address(each.peer))
             if link is not None:
@@ -406,8 +411,8 @@ class Peers:
         return any(link.sending is not None for link in self.links.values())
 
     def all_counters(self) -> Counter[str]:
-        """Everything that was dropped here, in the handshakes and in the links, by name."""
-        total = Counter(self.counters)
+        """Everything that was dropped here, in the handshakes, the links and by the pump of now, by name."""
+        total = self.counters + self._pump_drops
         if self._handshakes is not None:
             total.update(self._handshakes.counters)
         for link in self.links.values():

@@ -93,6 +93,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Whether the person wants to be connected: what `login` and `logout` set."""
     accounts: Annotated[tuple[Account, ...], Meta(max_length=MAX_SERVERS)] = ()
     key: KeyRecord | None = None
+    rekey_interval: Annotated[int, Meta(ge=1, le=3_600)] = 180
+    """Seconds after which a tunnel gets fresh keys, if this side leads its handshakes."""
 
     def address_on(self, server: str, key: str) -> int | None:
         """The address of the account that `key` has on `server`, both fingerprints in text; None before the first."""

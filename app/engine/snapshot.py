@@ -206,6 +206,7 @@ def _with_tunnel(view: PeerView, link: PeerLink) -> PeerView:
         endpoint="" if path is None else str(path.endpoint),
         latency=path.round_trip if path is not None and path.round_trip != float("inf") else None,
         suite=session.suite if live and session is not None else 0,
+        keys_since=_unix_time(session.established_at) if live and session is not None else None,
         sent_bytes=traffic.sent_bytes,
         received_bytes=traffic.received_bytes,
         last_received=_unix_time(traffic.last_received),

@@ -194,6 +194,8 @@ class PeerView:
     latency: float | None = None
     suite: int = 0
     """The live tunnel's crypto suite, 0 for none."""
+    keys_since: float | None = None
+    """When the live tunnel got the keys it sends with."""
     sent_bytes: int = 0
     received_bytes: int = 0
     last_received: float | None = None
@@ -213,7 +215,7 @@ class EngineState:
     peers: tuple[PeerView, ...] = ()
     problems: tuple[Problem, ...] = ()
     counters: tuple[tuple[str, int], ...] = ()
-    """What the engine dropped or refused, by name."""
+    """What engine and pump dropped or refused, by name."""
 
 
 @dataclass(frozen=True, slots=True)
