@@ -59,15 +59,15 @@ class OwnershipRules:
         network = self._networks.owned_network(client, request.network)
         member = self._waiting(network, request.member)
         self._networks.require_room(network)
-        told: list[StatementTold] = []
+        # The statement goes first, so that nobody sees a member that it still holds for evicted.
+        deliveries: list[Delivery] = []
         if request.statement is not None:
-            told = [self._keep(network, member, request.statement, Verb.READMITTED)]
+            told = self._keep(network, member, request.statement, Verb.READMITTED)
+            deliveries = self._notices.to_members(network.number, told)
         elif self._store.exclusion(network.number, member) is not None:
             raise RequestRefused(Refusal.WRONG_SIGNATURE)
         self._store.end_exclusion(network.number, member)
         self._store.admit(network.number, member)
-        # The statement goes first, so that nobody sees a member that it still holds for evicted.
-        deliveries = [each for message in told for each in self._notices.to_members(network.number, message)]
         return Outcome(Accepted(request.request), deliveries + self._networks.member_arrived(network, member))
 
     def reject(self, client: Session, request: Reject) -> Outcome:

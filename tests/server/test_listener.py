@@ -44,11 +44,8 @@ from tests.server.client import Client, key, many_keys
 SERVER_KEY = 0
 
 
-def config(limits: RateLimits | None = None, **server: Any) -> Config:
-    table = ServerTable(
-        **{"name": "home", "pool": "10.77.0.0/16", "listen": ("127.0.0.1",), "port": 0, "reflector_ports": (0, 0)}
-        | server
-    )
+def config(limits: RateLimits | None = None) -> Config:
+    table = ServerTable(name="home", pool="10.77.0.0/16", listen=("127.0.0.1",), port=0, reflector_ports=(0, 0))
     generous = RateLimits(handshakes_per_minute=100_000, connections_per_source=4_000, registrations_per_hour=100_000)
     return Config(table, limits=limits or generous, metrics=MetricsTable("127.0.0.1", 0))
 
@@ -329,7 +326,7 @@ def test_five_hundred_accounts_log_in_and_everybody_sees_everybody(tmp_path: Pat
             clients = [await client(server, identity).log_in("guest") for identity in keys]
             for each in clients:
                 await each.must(JoinNetwork(1, created.network, None))
-            seen = {owner.address}
+            seen: set[int | None] = {owner.address}
             while len(seen) <= crowd:
                 seen.add((await owner.expect(MemberChanged)).member.address)
             assert seen == {owner.address, *(each.address for each in clients)}

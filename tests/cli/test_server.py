@@ -1,0 +1,84 @@
+"""`buri server ...` as a person uses it: real files, and real processes where it runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli.server import main
+from app.protocol.invite import parse_invite
+from app.server.config import ServerFolder
+from app.server.store import Store
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    assert main(["init", "--folder", str(tmp_path), "--pool", "10.99.0.0/16", "--host", "buri.example"]) == 0
+    return tmp_path
+
+
+def test_init_tells_what_to_do_next_and_refuses_a_second_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["init", "--folder", str(tmp_path)]
+    assert main(words) == 0
+    assert f"buri server run --folder {tmp_path}" in capsys.readouterr().out
+    before = ServerFolder(tmp_path).key_file.read_bytes()
+    assert main(words) == 1
+    assert "never overwrites" in capsys.readouterr().err
+    assert ServerFolder(tmp_path).key_file.read_bytes() == before
+
+
+def test_the_fingerprint_is_what_ssh_keygen_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["fingerprint", "--folder", str(folder)]) == 0
+    printed = capsys.readouterr().out.strip()
+    public = subprocess.run(
+        ["ssh-keygen", "-y", "-f", ServerFolder(folder).key_file], capture_output=True, check=True
+    ).stdout
+    shown = subprocess.run(["ssh-keygen", "-lf", "-"], input=public, capture_output=True, check=True).stdout.decode()
+    assert printed == shown.split()[1]
+
+
+def test_an_invite_names_the_server_and_only_networks_that_exist(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Store.open(ServerFolder(folder).store_file).close()
+    capsys.readouterr()
+    assert main(["invite", "--folder", str(folder), "--json"]) == 0
+    invite = parse_invite(json.loads(capsys.readouterr().out)["invite"])
+    assert (invite.host, invite.port, invite.network) == ("buri.example", 12975, None)
+    assert invite.fingerprint == ServerFolder(folder).read_key().public.fingerprint
+    assert main(["invite", "--folder", str(folder), "--network", "nowhere"]) == 1
+    assert "no network 'nowhere'" in capsys.readouterr().err
+
+
+def test_a_missing_server_is_one_plain_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("run", "invite"):
+        assert main([command, "--folder", str(tmp_path)]) == 1
+        assert "make one with `buri server init`" in capsys.readouterr().err
+
+
+def test_a_server_process_runs_stops_on_sigterm_and_leaves_readable_lists(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ServerFolder(folder).config_file
+    text = config.read_text().replace("port = 12975", "port = 0").replace("[12975, 12976]", "[0, 0]")
+    config.write_text(text.replace('["0.0.0.0", "::"]', '["127.0.0.1"]'))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "server", "run", "--folder", str(folder)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        assert "server runs" in process.stderr.readline()
+        capsys.readouterr()
+        for command in ("accounts", "networks"):
+            assert main([command, "--folder", str(folder), "--json"]) == 0
+            assert json.loads(capsys.readouterr().out) == []
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
