@@ -120,6 +120,9 @@ def _apply(arguments: Namespace, invite: Invite | None, profile: Profile) -> Non
 
 def _chosen_server(arguments: Namespace, invite: Invite | None, known: ServerAddress | None) -> ServerAddress | None:
     if invite is not None:
+        if known is not None and known.fingerprint != format_fingerprint(invite.fingerprint):
+            # A link that somebody sent must not move this computer, with its networks, to another server.
+            raise engine_error("invite-other-server", server=f"{invite.host}:{invite.port}")
         return ServerAddress(host=invite.host, port=invite.port, fingerprint=format_fingerprint(invite.fingerprint))
     if arguments.server is None and arguments.fingerprint is None:
         return None

@@ -92,8 +92,11 @@ def test_it_starts_with_an_invite_and_again_without(tmp_path: Path) -> None:
         assert not (place.home / "run" / "engine.sock").exists()
         async with place.up() as running:
             again = await running.tells("online")
+            other = format_invite(Invite("127.0.0.1", world.port, bytes(32)))
             assert again["server"]["address"] == online["server"]["address"]
             assert await running.end(signal.SIGINT) == 0
+        moved = await place.buri("up", "--invite", other, "--json")
+        assert (moved.code, moved.document["error"]["code"]) == (4, "invite-other-server")
 
     tell(tmp_path, story)
 
