@@ -279,7 +279,7 @@ class Engine:
         hosts = self._host_endpoints()
         if hosts != self._hosts_before:
             self._hosts_before = hosts
-            self._client.try_now()
+            self._client.network_changed({each.address for each in self._list_addresses()})
             self._peers.network_changed()
         else:
             self._peers.reflectors.forget()
@@ -344,8 +344,8 @@ class Engine:
         After an error the engine goes on trying; `logout` ends it.
         """
         self._profile.change(logged_in=True)
-        self._connect()
         self._client.try_now()
+        self._connect()
         self._helper.retry()
         await self._client.settled()
 

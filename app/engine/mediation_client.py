@@ -9,8 +9,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import TypeVar
 
 import msgspec
@@ -126,18 +127,31 @@ class MediationClient:
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
+        self.problem, self.retry_at = None, None
         self._set(ServerStatus.LOGGED_OUT)
+        self._settled.set()
 
     def try_now(self) -> None:
-        """Don't wait for the next try: the network changed, or a person asks."""
-        self._settled.clear()
-        self._try_now.set()
+        """Don't wait for the next try: the network changed, or a person asks. Does nothing while connected."""
+        if self.status in (ServerStatus.WAITING, ServerStatus.REFUSED):
+            self._settled.clear()
+            self._try_now.set()
+
+    def network_changed(self, own_hosts: Collection[str]) -> None:
+        """This computer's addresses are now these: a connection from another one is dead, whatever TCP believes."""
+        if self._writer is not None:
+            name = self._writer.get_extra_info("sockname")
+            if name is not None and name[0] not in own_hosts and not ip_address(name[0].partition("%")[0]).is_loopback:
+                self._writer.transport.abort()
+        self.try_now()
 
     async def settled(self) -> None:
         """Wait until logged in and synchronised. Raises the EngineError that ended the present try."""
         await self._settled.wait()
         if self.problem is not None:
             raise self.problem
+        if self.status is ServerStatus.LOGGED_OUT:
+            raise engine_error("not-logged-in")
 
     @property
     def online(self) -> bool:
@@ -189,6 +203,7 @@ class MediationClient:
         try:
             while True:
                 self._try_now.clear()
+                self._settled.clear()
                 self.problem, self.retry_at = None, None
                 self._set(ServerStatus.CONNECTING)
                 account = await self._converse(access, address)

@@ -49,6 +49,8 @@ from app.protocol.wire import Address, DatagramType, Endpoint, RemoteProtocolErr
 
 logger = logging.getLogger(__name__)
 
+MAX_ASKING = 16
+"""Keys and introductions asked of the server at a time: a large network must not crowd out what a person asks."""
 _LAST_STUN_BYTE = 0x3F
 
 
@@ -92,6 +94,7 @@ class Peers:
         self._interface: InterfaceReady | None = None
         self._by_username: dict[bytes, Address] = {}
         self._fetching: set[Address] = set()
+        self._asking = asyncio.Semaphore(MAX_ASKING)
         self._introducing: set[tuple[Address, bool]] = set()
 
     # --- what the engine tells
@@ -199,17 +202,18 @@ class Peers:
 
     async def _fetch_key(self, peer: Address, fingerprints: frozenset[bytes]) -> None:
         try:
-            answer = await self._client.request(GetPeerKey(0, peer), PeerKey)
+            async with self._asking:
+                answer = await self._client.request(GetPeerKey(0, peer), PeerKey)
             if answer.peer != peer:
                 raise RemoteProtocolError("peer key: of another peer")
             self._contacts.introduce(peer, answer.public_key, fingerprints)
         except EngineError as error:
             logger.debug("peer key: %s", error)
-            return
+            await asyncio.sleep(self._timing.peer_backoff.first)
         except RemoteProtocolError as error:
             self.counters["wrong-peer-key"] += 1
             logger.debug("%s", error)
-            return
+            await asyncio.sleep(self._timing.peer_backoff.limit)
         finally:
             self._fetching.discard(peer)
         self._on_key()
@@ -235,9 +239,9 @@ class Peers:
             if link is None or self._interface is None:
                 return
             own = link.finder.own
-            await self._client.request(
-                Introduce(0, peer, own.username, own.password, candidates, wants_answer), Accepted
-            )
+            introduction = Introduce(0, peer, own.username, own.password, candidates, wants_answer)
+            async with self._asking:
+                await self._client.request(introduction, Accepted)
         except EngineError as error:
             logger.debug("introduction: %s", error)
         finally:
