@@ -1,6 +1,7 @@
 """One thread that makes all decisions: rules and store run here, one after the other, while the sockets go on.
 
-A commit waits for the disk (2 to 30 ms on ordinary ones); on the event loop it would stall every client. What follows
+A commit waits for the disk: 0.3 ms on a quiet SSD, where a read takes 0.02 ms, but tens of milliseconds on a rented
+or busy disk; on the event loop that would stall every client, one after the other. What follows
 from a decision is applied in the loop in the order in which the decisions were made, so that nobody hears of a later
 change before an earlier one. The only thread of the server beside the loop; used by `connection.py` and `service.py`.
 """
