@@ -50,6 +50,7 @@ from app.protocol.tunnel import (
     ReplayedMessage,
     Slots,
     header_word,
+    successive_runs,
 )
 from app.protocol.wire import ENGINE_MESSAGE, MAX_DATAGRAM, DataFlag, DatagramType, RemoteProtocolError
 
@@ -59,6 +60,8 @@ MAX_SEGMENTS = 128
 """Segments the kernel may gather in one train (Linux 6.9; 64 before)."""
 MAX_LAYOUTS = 16
 """Slot lengths whose views are kept."""
+MAX_MESSAGE = 1_400
+"""Bytes in an engine message: the schema's limit."""
 ENGINE_RATE, ENGINE_BURST = 2_000.0, 500.0
 """STUN and handshake datagrams a second that reach the engine."""
 
@@ -190,7 +193,10 @@ class Inbound:
             self._deliver_one(session, memoryview(bytearray(packet)), bool(flags & DataFlag.PARTIAL_CHECKSUM), path)
 
     def _open_train(self, length: int, slot: int, path: SocketAddress) -> bool:
-        """The usual train: one session, successive ids above all before. False, and nothing done, if it is another."""
+        """The usual train: one session, ids that grow and are above all before; segments may be missing.
+
+        False, and nothing done, if it is another.
+        """
         layout = self._layouts.get(slot) or self._new_layout(slot)
         count = -(-length // slot)
         last = length - (count - 1) * slot
@@ -201,18 +207,20 @@ class Inbound:
         session = self._table.sessions.get(fields[1])
         if session is None or session.aead is None or fields[1::3].count(fields[1]) != count:
             return False
-        first = ids[0]
         window = session.tunnel.window
-        if first <= window.newest or ids != tuple(range(first, first + count)) or not _KNOWN_WORDS.issuperset(words):
+        runs = successive_runs(ids)
+        if ids[0] <= window.newest or not runs or not _KNOWN_WORDS.issuperset(words):
             return False
         slots = layout.slots
         texts, sealed = slots.cut(count, last - AEAD_OVERHEAD)
         opened = session.aead.open_train(slots.headers, sealed, texts, ids)
         if opened:
-            window.mark_run(first, opened)
             size = opened * (slot - AEAD_OVERHEAD) - (slot - last if opened == count else 0)
             self._count(session, opened, size)
-            self._deliver_train(session, layout, texts, words, opened, path)
+            for start, stop in runs:
+                if start < opened:
+                    window.mark_run(ids[start], min(stop, opened) - start)
+                    self._deliver_segments(session, layout, texts, words, start, min(stop, opened), path)
         if opened < count:
             self._counters["drop-not-authentic"] += 1
             for start in range((opened + 1) * slot, length, slot):
@@ -231,25 +239,24 @@ class Inbound:
         peer.received_packets += packets
         peer.received_bytes += size
         peer.last_received = self._now
-        if not session.confirmed:
-            if self._table.confirm(session):
-                self._session_ready(peer.address, self._now)
+        if not session.confirmed and self._table.confirm(session):
             self._notify(SessionConfirmed(peer.address, session.tunnel.local_index))
+            self._session_ready(peer.address, self._now)
 
-    def _deliver_train(
+    def _deliver_segments(
         self,
         session: PeerSession,
         layout: _Layout,
         texts: Sequence[memoryview],
         words: Sequence[int],
-        count: int,
+        start: int,
+        end: int,
         path: SocketAddress,
     ) -> None:
-        """Split the opened train into runs: a segment and those that continue it."""
-        start = 0
-        while start < count:
+        """Segments `start` to `end`, of successive ids: split them into runs, each a segment and what continues it."""
+        while start < end:
             stop = start + 1
-            while stop < count and words[stop] & _CONTINUES:
+            while stop < end and words[stop] & _CONTINUES:
                 stop += 1
             partial = bool(words[start] & _PARTIAL)
             if stop - start > 8 and self._queue.should_drop(self._now):
@@ -263,8 +270,7 @@ class Inbound:
     def _deliver_one(self, session: PeerSession, text: memoryview, partial: bool, path: SocketAddress) -> None:
         """One packet or engine message."""
         if len(text) and text[0] == ENGINE_MESSAGE:
-            endpoint = UdpEndpoint(*endpoint_of(path))
-            self._notify(MessageReceived(session.peer.address, session.tunnel.local_index, endpoint, bytes(text)))
+            self._message(session, bytes(text), path)
             return
         if not self._accepts(session, text):
             return
@@ -285,6 +291,13 @@ class Inbound:
             complete_checksum(text, transport, len(text), transport + (16 if minimum - transport == 20 else 6))
             VNET_HEADER.pack_into(self._vnet, 0, 0, 0, 0, 0, 0, 0)
         self._write((self._vnet, text))
+
+    def _message(self, session: PeerSession, message: bytes, path: SocketAddress) -> None:
+        if len(message) > MAX_MESSAGE:
+            self._counters["drop-malformed"] += 1
+            return
+        endpoint = UdpEndpoint(*endpoint_of(path))
+        self._notify(MessageReceived(session.peer.address, session.tunnel.local_index, endpoint, message))
 
     def _deliver_run(
         self,

@@ -10,8 +10,8 @@ The header is drawn in wire.py. Sliding window: RFC 4303 section 3.4.3, with 4,0
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import repeat
-from operator import length_hint
+from itertools import pairwise, repeat
+from operator import ge, length_hint
 from struct import Struct
 from typing import Final
 
@@ -86,6 +86,17 @@ class ReplayWindow:
         kept = self._seen << ahead & _WINDOW_MASK if ahead < REPLAY_WINDOW else 0
         self._seen = kept | (1 << min(count, REPLAY_WINDOW)) - 1
         self.newest = last_id
+
+
+def successive_runs(ids: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Where growing ids follow one another without a gap, as (start, stop); empty if they do not always grow."""
+    count = len(ids)
+    if ids == tuple(range(ids[0], ids[0] + count)):
+        return [(0, count)]
+    if any(map(ge, ids, ids[1:])):
+        return []
+    starts = [0, *(index for index in range(1, count) if ids[index] != ids[index - 1] + 1)]
+    return list(pairwise([*starts, count]))
 
 
 class Slots:

@@ -2,6 +2,7 @@
 
 import os
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from app.protocol.tunnel import (
     TunnelSession,
     header_word,
     make_session,
+    successive_runs,
 )
 from app.protocol.wire import DataFlag, LocalProtocolError, RemoteProtocolError
 
@@ -223,6 +225,17 @@ def test_a_run_marks_each_of_its_ids(runs: list[tuple[int, int]], asked: list[in
 
 
 # --- trains
+
+
+@given(ids=st.lists(st.integers(0, 30), min_size=1, max_size=12).map(tuple))
+def test_runs_cover_growing_ids_and_break_at_each_gap(ids: tuple[int, ...]) -> None:
+    runs = successive_runs(ids)
+    grows = all(one < other for one, other in pairwise(ids))
+    assert bool(runs) == grows
+    assert [ids[index] for start, stop in runs for index in range(start, stop)] == (list(ids) if grows else [])
+    for start, stop in runs:
+        assert list(ids[start:stop]) == list(range(ids[start], ids[start] + stop - start))
+        assert stop == len(ids) or ids[stop] > ids[stop - 1] + 1
 
 
 def sealed_train(near: AeadSession, texts: list[bytes], flags: list[int]) -> bytes:
