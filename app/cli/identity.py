@@ -11,13 +11,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from app.cli import passwords
-from app.cli.outcome import CommandError, ExitCode, command_error, show
+from app.cli.home import claimed, home_folders
+from app.cli.outcome import ExitCode, command_error, show
 from app.cli.render import table
 from app.engine.errors import EngineError, engine_error
-from app.engine.home_lock import HomeInUse, HomeLock
 from app.engine.identity import IdentityKeeper, choose_storage, read_passphrase
 from app.engine.settings import KeyRecord, KeyStorage, Profile
-from app.platform import paths
 from app.protocol.keys import MAX_PEM
 from app.protocol.wire import format_address
 
@@ -30,15 +29,12 @@ def run(arguments: Namespace) -> int:
         "restore": _restore,
         "new": _new,
     }
+    folders = home_folders()
     try:
-        folders = paths.private_folder(paths.config_folder()), paths.private_folder(paths.state_folder())
         with _claim(arguments, folders[1]):
             actions[arguments.action](arguments, Profile(*folders))
     except EngineError as error:
         raise command_error(error) from error
-    except HomeInUse as error:
-        remedy = "Stop the engine first, then repeat this."
-        raise CommandError(ExitCode.FAILED, "already-running", "Buri runs.", str(error), remedy) from None
     return ExitCode.OK
 
 
@@ -48,7 +44,9 @@ def key_place(profile: Profile, record: KeyRecord) -> str:
 
 
 def _claim(arguments: Namespace, folder: Path) -> AbstractContextManager[object]:
-    return HomeLock(folder) if arguments.action in ("restore", "new") else nullcontext()
+    if arguments.action not in ("restore", "new"):
+        return nullcontext()
+    return claimed(folder, "Stop the engine first, then repeat this.")
 
 
 def _keeper(arguments: Namespace, profile: Profile) -> IdentityKeeper:

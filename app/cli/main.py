@@ -11,19 +11,32 @@ from collections.abc import Callable, Sequence
 from app import __version__
 from app.cli.arguments import build_parser
 from app.cli.outcome import CommandError, ExitCode, show_error
+from app.platform.paths import HOME_VARIABLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `buri` with these arguments (those of the process by default) and give the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _check_home()
         return _run_role(words) if words[:1] in (["server"], ["helper"]) else _run_verb(words)
+    except CommandError as error:
+        return show_error(error, as_json="--json" in words)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; without this Python complains while it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+
+
+def _check_home() -> None:
+    """A relative BURI_HOME would be another folder after each change of directory."""
+    home = os.environ.get(HOME_VARIABLE, "")
+    if home and not os.path.isabs(home):
+        message = f"{HOME_VARIABLE} is {home!r}."
+        remedy = "Give it as an absolute path, or use --home."
+        raise CommandError(ExitCode.USAGE, "home-not-absolute", "The folder is not given right.", message, remedy)
 
 
 def _run_role(words: list[str]) -> int:
@@ -45,12 +58,9 @@ def _run_verb(words: list[str]) -> int:
         sys.stdout.write(f"buri {__version__}\n")
         return ExitCode.OK
     if home := getattr(parsed, "home", None):
-        os.environ["BURI_HOME"] = str(home.absolute())
+        os.environ[HOME_VARIABLE] = str(home.absolute())
     if parsed.verb is None:
         parsed.run, parsed.follow = "account:status", False
     module, function = parsed.run.split(":")
     run: Callable[..., int] = getattr(importlib.import_module(f"app.cli.{module}"), function)
-    try:
-        return run(parsed)
-    except CommandError as error:
-        return show_error(error, as_json=parsed.json)
+    return run(parsed)

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.base.logs import set_up_logging
 from app.base.tasks import Tasks
+from app.cli.home import claimed, home_folders
 from app.cli.outcome import CommandError, ExitCode, command_error, show, show_error
 from app.cli.render import all_problems, printable
 from app.engine.control_server import ControlServer, SocketUnusable
@@ -22,7 +23,6 @@ from app.engine.engine import Engine
 from app.engine.errors import EngineError, engine_error
 from app.engine.helper_client import HelperClient, connect_helper
 from app.engine.helper_link import HelperConnector
-from app.engine.home_lock import HomeInUse, HomeLock
 from app.engine.identity import IdentityKeeper, choose_storage, read_passphrase
 from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState, Problem, ServerStatus
@@ -38,9 +38,9 @@ from app.protocol.wire import SERVER_PORT, RemoteProtocolError
 def run(arguments: Namespace) -> int:
     """Run until SIGINT or SIGTERM; gives the exit code."""
     set_up_logging(arguments.log_level)
+    folders = home_folders()
     try:
-        folders = paths.private_folder(paths.config_folder()), paths.private_folder(paths.state_folder())
-        with HomeLock(folders[1]):
+        with claimed(folders[1], "Stop that one first, or use another folder with --home."):
             invite = _read_invite(arguments)
             profile = Profile(*folders)
             _apply(arguments, invite, profile)
@@ -50,22 +50,11 @@ def run(arguments: Namespace) -> int:
             return asyncio.run(_serve(arguments, invite, profile, identity))
     except EngineError as error:
         raise command_error(error) from error
-    except HomeInUse as error:
-        remedy = "Stop that one first, or use another folder with --home."
-        raise CommandError(ExitCode.FAILED, "already-running", "Buri runs already.", str(error), remedy) from None
     except SocketUnusable as error:
         remedy = "Choose a folder of your own, with a short name, with --home."
         raise CommandError(
             ExitCode.FAILED, "socket-unusable", "The engine's socket can't be made.", str(error), remedy
         ) from None
-    except OSError as error:
-        raise CommandError(
-            ExitCode.FAILED,
-            "home-unusable",
-            "The engine's folder can't be used.",
-            str(error),
-            "Choose one with --home.",
-        ) from error
 
 
 def parse_server(text: str, fingerprint: str) -> ServerAddress:

@@ -56,6 +56,16 @@ def test_a_mistake_is_a_usage_error(tmp_path: Path) -> None:
     assert "buri --help" in ended.stderr
 
 
+def test_a_folder_that_cannot_be_used_is_said() -> None:
+    for words in (("up", "--invite", "x"), ("identity", "show")):
+        ended = buri(Path("/proc/nowhere"), *words, "--json")
+        assert (ended.returncode, json.loads(ended.stdout)["error"]["code"]) == (1, "home-unusable")
+        assert "/proc/nowhere" in ended.stderr
+    relative = buri(Path("somewhere"), "status")
+    assert relative.returncode == 2
+    assert "absolute" in relative.stderr
+
+
 def test_status_loads_neither_engine_nor_crypto(tmp_path: Path) -> None:
     program = (
         "import sys\nfrom app.cli.main import main\nmain(['status'])\n"
