@@ -36,6 +36,7 @@ class RateLimits(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"
     connections_per_source: Count = 64
     half_open: Count = 128
     """Connections that have not logged in yet."""
+    half_open_per_source: Count = 32
     handshakes_per_minute: Count = 120
     """New connections from one source."""
     registrations_per_hour: Count = 30

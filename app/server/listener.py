@@ -22,6 +22,7 @@ from app.server.directory import Directory
 from app.server.limits import Rate, RateLimits, TokenBuckets, source_of
 from app.server.metrics import Counters
 from app.server.presence import Delivery, Session, SessionId
+from app.server.sockets import bound_socket
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,9 @@ class Listener:
 
     async def open(self, host: str, port: int) -> int:
         """Listen on one address and port, 0 for any; returns the port. Raises OSError."""
-        server = await asyncio.start_server(self._accept, host, port, backlog=BACKLOG)
+        server = await asyncio.start_server(
+            self._accept, sock=bound_socket(host, port, socket.SOCK_STREAM), backlog=BACKLOG
+        )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -85,10 +88,10 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peername = writer.get_extra_info("peername")
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if peername is None:  # it is gone already
             writer.transport.abort()
             return
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         host = str(peername[0]).partition("%")[0]
         peer = Peer(host, source_of(host))
         refusal = self._refusal(peer)
@@ -110,6 +113,8 @@ class Listener:
             return "source"
         if len(self._half_open) >= self._limits.half_open:
             return "half_open"
+        if sum(each.peer.source == peer.source for each in self._half_open) >= self._limits.half_open_per_source:
+            return "half_open_source"
         return None
 
     def _serve(self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

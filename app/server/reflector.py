@@ -6,7 +6,6 @@ datagram for one, never much larger than the request, and only so many to one so
 """
 
 import asyncio
-import logging
 import socket
 from typing import Any, cast
 
@@ -14,8 +13,7 @@ from app.protocol.stun import reflect
 from app.protocol.wire import Endpoint
 from app.server.limits import Rate, TokenBuckets, source_of
 from app.server.metrics import Counters
-
-logger = logging.getLogger(__name__)
+from app.server.sockets import bound_socket
 
 MAX_REQUEST = 548
 """Bytes of a Binding request that we look at: RFC 8489 section 6.1 keeps STUN below 548 over IPv4."""
@@ -66,7 +64,7 @@ class Reflector:
         """Listen on one address and port, 0 for any; returns the port. Raises OSError."""
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(
-            lambda: ReflectorPort(self._buckets, self._counters), sock=_bound_socket(host, port)
+            lambda: ReflectorPort(self._buckets, self._counters), sock=bound_socket(host, port, socket.SOCK_DGRAM)
         )
         self._transports.append(transport)
         return int(transport.get_extra_info("sockname")[1])
@@ -76,21 +74,6 @@ class Reflector:
         for transport in self._transports:
             transport.close()
         self._transports.clear()
-
-
-def _bound_socket(host: str, port: int) -> socket.socket:
-    """A UDP socket for one address family alone: `::` must leave the port free for `0.0.0.0`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.setblocking(False)
-        bound.bind((host, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound
 
 
 def _plain_host(host: str) -> str:

@@ -5,7 +5,6 @@ by tests and the demo.
 """
 
 import asyncio
-import errno
 import logging
 import signal
 import sqlite3
@@ -13,6 +12,7 @@ import time
 
 from app.base.logs import set_up_logging
 from app.base.tasks import Tasks
+from app.protocol.messages import checked_name
 from app.server.config import Config, ConfigError, ServerFolder
 from app.server.decisions import Decisions
 from app.server.directory import Directory, ServerFacts
@@ -20,6 +20,7 @@ from app.server.listener import Listener
 from app.server.metrics import Counters, MetricsEndpoint, prometheus_text
 from app.server.pool import AddressPool
 from app.server.reflector import Reflector
+from app.server.sockets import lacks_address_family
 from app.server.store import Store
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class MediationServer:
     def _new_directory(self) -> Directory:
         config = self._config
         fingerprint = self._identity.public.fingerprint
-        facts = ServerFacts(config.server.name, fingerprint, config.pool, self.reflector_ports)
+        facts = ServerFacts(checked_name(config.server.name), fingerprint, config.pool, self.reflector_ports)
         return Directory(self._store, facts, config.policy, config.limits)
 
     async def _open_listener(self, listener: Listener) -> int:
@@ -91,7 +92,7 @@ class MediationServer:
                 port = await listener.open(host, port)
                 opened += 1
             except OSError as error:
-                if not _lacks_address_family(error):
+                if not lacks_address_family(error):
                     raise
                 missing = error
                 logger.warning("not listening on %s: %s", host, error.strerror)
@@ -107,7 +108,7 @@ class MediationServer:
                 try:
                     port = await self._reflector.open(host, port)
                 except OSError as error:
-                    if not _lacks_address_family(error):
+                    if not lacks_address_family(error):
                         raise
             ports.append(port)
         return tuple(ports)
@@ -144,11 +145,6 @@ class MediationServer:
         if self._listener is not None:
             gauges |= self._listener.gauges()
         return prometheus_text(gauges, self._counters.read())
-
-
-def _lacks_address_family(error: OSError) -> bool:
-    """Whether the computer has no such kind of address at all (EAFNOSUPPORT, EADDRNOTAVAIL)."""
-    return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def run(folder: ServerFolder) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 from base64 import urlsafe_b64decode
 from functools import cache
 from typing import Self, TypeVar
@@ -27,7 +28,8 @@ def key(number: int) -> IdentityKey:
 
 def many_keys(count: int) -> list[IdentityKey]:
     """Different keys in a moment: all pairs of a few primes. Weak, as any two share a factor, but real."""
-    compact = [key(-number).to_compact() for number in range(1, 18)]
+    needed = math.ceil((1 + math.sqrt(1 + 8 * count)) / 4)  # n keys are 2n primes, and n(2n - 1) pairs
+    compact = [key(-number).to_compact() for number in range(1, needed + 1)]
     primes = [half for text in compact for half in _halves(urlsafe_b64decode(text.removeprefix("v1:")))]
     return [_key(p, q) for p, q in itertools.islice(itertools.combinations(primes, 2), count)]
 

@@ -77,6 +77,19 @@ def play(story: Coroutine[Any, Any, None]) -> None:
         runner.run(story)
 
 
+def test_one_source_cannot_take_all_half_open_places(tmp_path: Path) -> None:
+    async def story() -> None:
+        limits = RateLimits(half_open_per_source=1)
+        async with running(tmp_path, config(limits)) as server:
+            _, idle = await asyncio.open_connection("127.0.0.1", server.port)
+            async with client(server, key(2)) as bert:
+                await bert.connect()
+                assert await bert.event(HelloRefused) == HelloRefused(HelloRefusal.BUSY)
+            idle.transport.abort()
+
+    play(story())
+
+
 @pytest.mark.parametrize("suite", [1, 2])
 def test_first_contact_registers_and_the_address_stays_also_after_a_restart(tmp_path: Path, suite: int) -> None:
     async def story() -> None:
