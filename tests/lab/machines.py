@@ -6,6 +6,7 @@ folder: a clone in somebody's private home works as well. Called by topology.py,
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
@@ -174,6 +175,30 @@ class Computer(Machine):
         """Run `buri VERB ... --json` as the person; gives the decoded answer, or None where there is none."""
         answer = self.run(*self.buri_words(*verb, "--json"), timeout=timeout)
         return json.loads(answer) if answer.strip() else None
+
+    def refused(self, *verb: str) -> tuple[int, str]:
+        """Run a verb that must fail; gives its exit code and its error's code. Raises LabError if it goes well."""
+        try:
+            answer = self.buri(*verb)
+        except LabError as error:
+            said = re.match(r"exit (\d+):.*?^(\{\"error\".*?)$", str(error), re.DOTALL | re.MULTILINE)
+            if said is None:
+                raise
+            return int(said[1]), str(json.loads(said[2])["error"]["code"])
+        raise LabError(f"`buri {' '.join(verb)}` should have failed, and said {answer}")
+
+    def configure(self, **settings: object) -> None:
+        """Write settings.json, as a person might before the first start."""
+        folder = self.buri_home / "config"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / "settings.json"
+        file.write_text(json.dumps({"version": 1, **settings}))
+        for path in (folder, file):
+            os.chown(path, NOBODY, NOBODY)
+
+    def dropped(self, name: str) -> int:
+        """How often engine or pump dropped something for this reason (`counters` in `buri status`)."""
+        return int(self.state()["counters"].get(name, 0))
 
     def buri_lines(self, *verb: str, timeout: float = 30.0) -> list[Any]:
         """As `buri`, for verbs that answer with one JSON document in each line."""
