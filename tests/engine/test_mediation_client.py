@@ -62,10 +62,10 @@ class Setting:
     async def __aexit__(self, *_: object) -> None:
         await self.client.stop()
         await self.tasks.close()
+        for _ in range(5):  # turns of the loop: a connection that just came leaks if its server is closed already
+            await asyncio.sleep(0)
         self.server.close()
         await self.server.wait_closed()
-        for _ in range(5):  # turns of the loop in which connections that just came are given to `_accept`
-            await asyncio.sleep(0)
         for writer in self.writers:
             writer.transport.abort()
             with suppress(OSError):
