@@ -25,7 +25,7 @@ from app.engine.helper_client import HelperClient, connect_helper
 from app.engine.helper_link import HelperConnector
 from app.engine.identity import IdentityKeeper, choose_storage, read_passphrase
 from app.engine.settings import Profile, ServerAddress
-from app.engine.state import EngineState, Problem, ServerStatus
+from app.engine.state import EngineState, HelperStatus, Problem, ServerStatus
 from app.ipc.schema import Notification
 from app.platform import paths
 from app.protocol.invite import Invite, InviteError, checked_host, parse_invite
@@ -215,20 +215,23 @@ class _Reporter:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._told = ""
-        self._problems: list[Problem] = []
+        self._problems: dict[str, Problem] = {}
+        """Those that were told and are not over, by code."""
 
     def report(self, state: EngineState) -> None:
         """Called with every new state."""
         self._report_login(state)
-        problems = all_problems(state)
-        for problem in problems:
-            if problem not in self._problems:
+        present = {problem.code: problem for problem in all_problems(state)}
+        for code, problem in present.items():
+            if code not in self._problems:
                 text = " ".join(part for part in (f"! {problem.title}", problem.message, problem.remedy) if part)
                 show(text, {"event": "problem", "problem": problem}, as_json=self._as_json)
-        for problem in self._problems:
-            if problem not in problems:
+        for code, problem in self._problems.items():
+            if code not in present and _is_trying(state, code):
+                present[code] = problem  # not shown while it is tried anew, and not over
+            elif code not in present:
                 show(f"  Over: {problem.title}", {"event": "solved", "problem": problem}, as_json=self._as_json)
-        self._problems = problems
+        self._problems = present
 
     def _report_login(self, state: EngineState) -> None:
         server = state.server
@@ -240,3 +243,10 @@ class _Reporter:
         if told == "logged-out":
             text = "Buri runs, logged out. Connect with `buri login`."
         show(text, {"event": told, "server": server}, as_json=self._as_json)
+
+
+def _is_trying(state: EngineState, code: str) -> bool:
+    """Whether the engine is just trying again what ended with a problem of this code."""
+    if code.startswith("helper-"):
+        return state.helper.status not in (HelperStatus.READY, HelperStatus.UP)
+    return state.server.status not in (ServerStatus.ONLINE, ServerStatus.LOGGED_OUT)

@@ -157,6 +157,24 @@ def test_a_server_with_another_key_is_told_with_a_remedy(tmp_path: Path) -> None
     tell(tmp_path, story)
 
 
+def test_a_problem_is_told_once_until_it_is_over(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        person = await world.person("anna", start=False)
+        place = Place(tmp_path / "uma")
+        socket_path = str(person.helper.socket_path)
+        async with place.up("--invite", invite(world), "--helper-socket", socket_path) as running:
+            await running.tells("online")
+            await world.stop_server()
+            lost = await running.tells("problem")
+            await world.start_server()
+            solved = await running.tells("solved")
+            assert solved["problem"] == lost["problem"]
+            told = [event["problem"]["code"] for event in running.told if event["event"] == "problem"]
+            assert len(told) == len(set(told))
+
+    tell(tmp_path, story)
+
+
 def test_without_a_server_it_says_how_to_name_one_and_makes_no_key(tmp_path: Path) -> None:
     async def story(_: World) -> None:
         place = Place(tmp_path / "uma")
