@@ -45,14 +45,15 @@ def main(argv: list[str], before_run: Callable[[], None] = lambda: None) -> int:
         merges_udp=arguments.merges_udp,
     )
     options.udp.setblocking(False)
-    pump = Pump(options)
-    # Nothing on the packet path makes reference cycles: never stop it to look for them.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    _take_precedence()
-    before_run()
-    pump.run()
+    with options.udp, options.control:
+        pump = Pump(options)
+        # Nothing on the packet path makes reference cycles: never stop it to look for them.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        _take_precedence()
+        before_run()
+        pump.run()
     return 0
 
 

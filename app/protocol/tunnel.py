@@ -275,9 +275,8 @@ def make_session(
     cipher = row.cipher(key_material, initiator)
     if isinstance(cipher, AeadCipher):
         return AeadSession(cipher, local_index, remote_index)
-    if isinstance(cipher, CbcCipher):
-        return CbcSession(cipher, local_index, remote_index)
-    raise LocalProtocolError("tunnel: the suite has no tunnel form")
+    assert isinstance(cipher, CbcCipher)
+    return CbcSession(cipher, local_index, remote_index)
 
 
 def _run(calls: Iterable[object]) -> None:

@@ -1,0 +1,100 @@
+"""Sending trains: when the socket is full, when the kernel takes no train, when there is no way."""
+
+import errno
+import select
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.dataplane.counters import Counters
+from app.dataplane.peer_table import SocketAddress
+from app.dataplane.udp_port import UdpPort
+
+
+class NoRoute(socket.socket):
+    """A socket of a computer without any network."""
+
+    def sendto(self, *_: object) -> int:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+
+@pytest.fixture
+def receiver() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(5)
+        yield sock
+
+
+def sender() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    return sock
+
+
+def is_blocked(port: UdpPort) -> bool:
+    return port.blocked
+
+
+def test_a_train_arrives_as_its_datagrams(receiver: socket.socket) -> None:
+    counters = Counters()
+    with sender() as sock:
+        UdpPort(sock, counters).send_train((b"aaa", b"bbbc"), 3, 7, receiver.getsockname())
+    assert [receiver.recv(100) for _ in range(3)] == [b"aaa", b"bbb", b"c"]
+    assert counters["udp-sends"] == 1
+
+
+def test_a_train_that_the_kernel_refuses_is_sent_in_single_datagrams(receiver: socket.socket) -> None:
+    counters = Counters()
+    with sender() as sock:
+        UdpPort(sock, counters).send_train((b"ab" * 150,), 2, 300, receiver.getsockname())
+    assert [receiver.recv(100) for _ in range(150)] == [b"ab"] * 150
+    assert counters["udp-sends"] == 150
+
+
+def test_what_the_kernel_refuses_altogether_is_counted() -> None:
+    counters = Counters()
+    with sender() as sock:
+        port = UdpPort(sock, counters)
+        port.send_train((b"train",), 2, 5, ("127.0.0.1", 0))
+        port.send_train((b"one",), 3, 3, ("127.0.0.1", 0))
+    assert counters["drop-udp-refused"] == 4
+
+
+def test_no_route_is_counted() -> None:
+    counters = Counters()
+    with NoRoute(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        UdpPort(sock, counters).send_one(b"data", ("192.0.2.1", 9))
+    assert counters["drop-udp-unreachable"] == 1
+
+
+def test_a_train_waits_while_the_socket_is_full(tmp_path: Path) -> None:
+    # A Unix socket is full as soon as its reader is slow, which a UDP socket on the loopback interface never is.
+    place = str(tmp_path / "full")
+    counters = Counters()
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reader,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock,
+    ):
+        reader.bind(place)
+        sock.setblocking(False)
+        port = UdpPort(sock, counters)
+        path: SocketAddress = place  # type: ignore[assignment]
+        sent = 0
+        while not is_blocked(port):
+            port.send_train((sent.to_bytes(2, "big"),), 2, 2, path)
+            sent += 1
+        port.send_one(b"cannot wait", path)
+        assert counters["drop-udp-full"] == 1
+        port.resume()
+        assert is_blocked(port)
+        received = [reader.recv(100)]
+        select.select([], [sock], [], 5)
+        port.resume()
+        assert not is_blocked(port)
+        received += [reader.recv(100) for _ in range(sent - 1)]
+        assert received == [number.to_bytes(2, "big") for number in range(sent)]
+        port.resume()
+        assert counters["udp-sends"] == sent
