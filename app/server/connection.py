@@ -22,7 +22,7 @@ from app.protocol.mediation import (
     ServerConversation,
 )
 from app.protocol.messages import Closing, Message, Refusal, Refused, Request
-from app.protocol.wire import Address
+from app.protocol.wire import Address, format_address
 from app.server.decisions import Decisions
 from app.server.directory import Directory
 from app.server.limits import Rate, RateLimits, Throttle
@@ -231,10 +231,12 @@ class Connection:
             self._refuse_login(answer)
         else:
             self._counters.add("registrations")
+            logger.info("account made", extra={"address": format_address(answer), "source": self.peer.source})
             self._conversation.accept_registration(answer, self._now())
 
     def _refuse_login(self, reason: Refusal) -> None:
         self._counters.add(f"login_refused_{reason.name.lower()}")
+        logger.info("login refused", extra={"reason": reason.name, "source": self.peer.source})
         self._conversation.refuse_login(reason, self._now())
 
     async def _log_in(self, address: Address) -> None:

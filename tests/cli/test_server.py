@@ -1,16 +1,23 @@
 """`buri server ...` as a person uses it: real files, and real processes where it runs."""
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from app.cli.server import main
 from app.protocol.invite import parse_invite
+from app.protocol.messages import Created, CreateNetwork, NetworkState
+from app.protocol.wire import Address
 from app.server.config import ServerFolder
 from app.server.store import Store
+from tests.server.client import Client, key
 
 
 @pytest.fixture
@@ -61,24 +68,65 @@ def test_a_missing_server_is_one_plain_sentence(tmp_path: Path, capsys: pytest.C
         assert "make one with `buri server init`" in capsys.readouterr().err
 
 
-def test_a_server_process_runs_stops_on_sigterm_and_leaves_readable_lists(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def on_loopback(folder: Path) -> None:
+    """Let the configured server use free ports of this computer alone."""
     config = ServerFolder(folder).config_file
     text = config.read_text().replace("port = 12975", "port = 0").replace("[12975, 12976]", "[0, 0]")
     config.write_text(text.replace('["0.0.0.0", "::"]', '["127.0.0.1"]'))
-    process = subprocess.Popen(
+
+
+@contextmanager
+def process(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """A server process that is ready, and its port."""
+    started = subprocess.Popen(
         [sys.executable, "-m", "app", "server", "run", "--folder", str(folder)], stderr=subprocess.PIPE, text=True
     )
     try:
-        assert process.stderr is not None
-        assert "server runs" in process.stderr.readline()
+        assert started.stderr is not None
+        ready = re.search(r"server runs: TCP port (\d+)", started.stderr.readline())
+        assert ready
+        yield started, int(ready[1])
+    finally:
+        started.kill()
+        started.communicate()
+
+
+def test_a_server_process_stops_on_sigterm_and_its_lists_can_be_read_meanwhile(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_loopback(folder)
+    with process(folder) as (running, _):
         capsys.readouterr()
         for command in ("accounts", "networks"):
             assert main([command, "--folder", str(folder), "--json"]) == 0
             assert json.loads(capsys.readouterr().out) == []
-        process.terminate()
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.communicate()
+        running.terminate()
+        assert running.wait(30) == 0
+
+
+def test_what_clients_were_told_survives_kill_9(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    on_loopback(folder)
+    fingerprint = ServerFolder(folder).read_key().public.fingerprint
+
+    async def make_network(port: int) -> int | None:
+        async with Client(port, fingerprint, key(1)) as anna:
+            await anna.log_in("Anna")
+            assert isinstance(await anna.ask(CreateNetwork(1, "Game night", None, None, None)), Created)
+            return anna.address
+
+    async def come_back(port: int, address: int | None) -> str:
+        async with Client(port, fingerprint, key(1), Address(address or 0)) as anna:
+            await anna.connect()
+            return (await anna.expect(NetworkState)).name
+
+    with process(folder) as (running, port):
+        address = asyncio.run(make_network(port))
+        running.kill()
+    with process(folder) as (_, port):
+        assert asyncio.run(come_back(port, address)) == "Game night"
+        capsys.readouterr()
+        assert main(["networks", "--folder", str(folder), "--json"]) == 0
+        (network,) = json.loads(capsys.readouterr().out)
+        assert [member["nickname"] for member in network["members"]] == ["Anna"]
+        assert main(["networks", "--folder", str(folder)]) == 0
+        assert "Game night" in capsys.readouterr().out
