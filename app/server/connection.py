@@ -231,12 +231,12 @@ class Connection:
             self._refuse_login(answer)
         else:
             self._counters.add("registrations")
-            logger.info("account made", extra={"address": format_address(answer), "source": self.peer.source})
+            logger.info("account %s made from %s", format_address(answer), self.peer.source)
             self._conversation.accept_registration(answer, self._now())
 
     def _refuse_login(self, reason: Refusal) -> None:
         self._counters.add(f"login_refused_{reason.name.lower()}")
-        logger.info("login refused", extra={"reason": reason.name, "source": self.peer.source})
+        logger.info("login from %s refused: %s", self.peer.source, reason.name)
         self._conversation.refuse_login(reason, self._now())
 
     async def _log_in(self, address: Address) -> None:
