@@ -70,7 +70,7 @@ class Assembler:
     """Puts fragments together again; what stays incomplete is bounded."""
 
     def __init__(self) -> None:
-        self._partial: OrderedDict[tuple[Endpoint, int, int], dict[int, bytes]] = OrderedDict()
+        self._partial: OrderedDict[tuple[Endpoint, int, int, int, int], dict[int, bytes]] = OrderedDict()
 
     def add(self, fragment: Fragment, endpoint: Endpoint) -> bytes | None:
         """The whole message if this was its last missing fragment. Raises RemoteProtocolError if it is too long."""
@@ -78,7 +78,7 @@ class Assembler:
             raise RemoteProtocolError("fragment: too long")
         if fragment.total == 1:
             return fragment.payload
-        key = (endpoint, fragment.kind, fragment.sender)
+        key = (endpoint, fragment.kind, fragment.sender, fragment.receiver, fragment.total)
         parts = self._partial.setdefault(key, {})
         parts[fragment.number] = fragment.payload
         if len(parts) < fragment.total:

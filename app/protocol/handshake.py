@@ -63,11 +63,22 @@ class Agreement(NamedTuple):
     transcript: Transcript
     secret: bytes
 
-    def key_material(self, length: int) -> bytes:
-        """The first `length` bytes of KEYMAT."""
-        transcript = self.transcript
-        suite = SUITES[transcript.suite]
-        return suite.keymat(self.secret, transcript.nonce_initiator, transcript.nonce_responder, length)
+    @property
+    def suite(self) -> Suite:
+        """The row of the suite table."""
+        return SUITES[self.transcript.suite]
+
+    def session_material(self) -> bytes:
+        """KEYMAT as long as a session's cipher of the suite needs it."""
+        return self._material(b"")
+
+    def auth_material(self, indexes: bytes) -> bytes:
+        """Key material for the AUTH messages of one pair of receiver indexes, independent of the session's."""
+        return self._material(b"AUTH" + indexes)
+
+    def _material(self, prefix: bytes) -> bytes:
+        nonces = prefix + self.transcript.nonce_initiator, self.transcript.nonce_responder
+        return self.suite.keymat(self.secret, *nonces, self.suite.keymat_length)
 
 
 def new_nonce() -> bytes:

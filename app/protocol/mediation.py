@@ -47,7 +47,7 @@ from app.protocol.wire import (
     RemoteProtocolError,
 )
 
-LABEL = b"buri mediation"
+LABEL = f"buri mediation {PROTOCOL_VERSION}".encode()
 LOGIN_TIMEOUT = 10.0
 """Seconds in which HELO to AUTH OK must be done."""
 PING_INTERVAL = 25.0
@@ -77,7 +77,7 @@ class Role(Enum):
     SERVER = auto()
 
 
-ALLOWED: dict[tuple[Role, State], Decoder] = {
+ALLOWED: dict[tuple[Role, State], Decoder[Message]] = {
     (Role.SERVER, State.AWAITING_HELLO): Decoder(Hello),
     (Role.CLIENT, State.AWAITING_HELLO_OK): Decoder(HelloOk, HelloNo),
     (Role.SERVER, State.AWAITING_AUTH): Decoder(*LOGIN_OF_CLIENT),
@@ -203,6 +203,8 @@ class Conversation(ABC):
             while (self.role, self._state) in ALLOWED and (frame := self._frames.next_frame()) is not None:
                 content = frame if self._protection is None else self._protection.open(frame)
                 self._handle(ALLOWED[self.role, self._state].decode(content), now)
+            if self._protection is not None and self._protection.worn_out:
+                self._end("stream: keys are worn out")
             if self._state is State.DECIDING_LOGIN and self._frames.waiting > MAX_UNAUTHENTICATED_FRAME:
                 raise RemoteProtocolError("login: data before the answer")
         except RemoteProtocolError as error:
@@ -245,9 +247,7 @@ class Conversation(ABC):
         self._events.append(LoggedIn(address, server_key))
 
     def _protect(self, agreement: Agreement, initiator: bool) -> None:
-        suite = SUITES[agreement.transcript.suite]
-        material = agreement.key_material(suite.keymat_length)
-        self._protection = ProtectedStream(suite.cipher(material, initiator))
+        self._protection = ProtectedStream(agreement.suite.cipher(agreement.session_material(), initiator))
 
     def _end(self, reason: str) -> None:
         if not self.closed:
@@ -267,8 +267,6 @@ class Conversation(ABC):
         if self._login_deadline is not None:
             if now >= self._login_deadline:
                 self._end("login: took too long")
-        elif self._protection is not None and self._protection.worn_out:
-            self._end("stream: keys are worn out")
         elif now >= self._idle_deadline():
             self._handle_silence(now)
 
@@ -370,7 +368,9 @@ class ServerConversation(Conversation):
         self._login: Auth | None = None
 
     def refuse_hello(self, reason: HelloRefusal) -> None:
-        """Say HELO NO without looking at the HELO (busy) and end."""
+        """Say HELO NO, also before the HELO came (busy), and end. Raises LocalProtocolError once it was answered."""
+        if self._state is not State.AWAITING_HELLO:
+            raise LocalProtocolError("refuse_hello: the HELO was answered")
         self._put(HelloNo(reason))
         self._end(f"refused: {reason.name}")
 

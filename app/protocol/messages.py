@@ -9,7 +9,7 @@ import unicodedata
 from enum import IntEnum
 from functools import reduce
 from operator import or_
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -25,12 +25,10 @@ Salt = Annotated[bytes, Meta(min_length=16, max_length=16)]
 WrappedSecret = Annotated[bytes, Meta(min_length=60, max_length=60)]
 SignedStatement = Annotated[bytes, Meta(min_length=256, max_length=1_100)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
-Text = Annotated[str, Meta(max_length=256)]
 Uint8 = Annotated[int, Meta(ge=0, le=0xFF)]
 Uint16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 Uint32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 Index = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
-Uint64 = Annotated[int, Meta(ge=0, le=0xFFFFFFFFFFFFFFFF)]
 IpText = Annotated[str, Meta(min_length=2, max_length=45)]
 
 
@@ -523,13 +521,16 @@ def encode(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
-class Decoder:
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+class Decoder(Generic[AnyMessage]):
     """Decodes just the given messages: what a state of a conversation allows."""
 
-    def __init__(self, *allowed: type[Message]) -> None:
-        self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(reduce(or_, allowed))
+    def __init__(self, *allowed: type[AnyMessage]) -> None:
+        self._decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(reduce(or_, allowed))
 
-    def decode(self, data: bytes | memoryview) -> Message:
+    def decode(self, data: bytes | memoryview) -> AnyMessage:
         """One message. Raises RemoteProtocolError for anything that is not exactly one allowed message."""
         try:
             return self._decoder.decode(data)

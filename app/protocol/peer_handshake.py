@@ -1,12 +1,12 @@
 """The key agreement between peers over lossy datagrams: HELO, HELO OK, AUTH, AUTH OK.
 
-Messages travel in fragments (fragment.py). HELO and HELO OK are plain; AUTH and AUTH OK are sealed under the part of
-KEYMAT behind the session's own, with the suite's first message ids, so that no id of the session is spent. Only the
-initiator repeats: a responder answers each repetition with the same bytes, never with more than came in. A responder
-that is busy answers a HELO with a cookie first, which proves the sender's endpoint.
+Messages travel in fragments (fragment.py). HELO and HELO OK are plain; AUTH and AUTH OK are sealed with keys made for
+them alone and for one pair of receiver indexes, so that no id of the session is spent and no key seals two of them.
+Only the initiator repeats: a responder answers each repetition with the same bytes, never with more than came in. A
+responder that is busy answers a HELO with a cookie first, which proves the sender's endpoint.
 
 What arrives may be garbage, doubled, reordered or forged: such a fragment is counted and changes nothing. An initiator
-keeps a few different HELO OKs, since anybody on the way can send one, and takes the one whose AUTH OK proves right.
+keeps several different HELO OKs, since anybody on the way can send one, and takes the one whose AUTH OK proves right.
 Driven by the engine; it does no I/O and knows the time only as `now`.
 """
 
@@ -24,7 +24,6 @@ from app.protocol.keys import IdentityKey, PublicKey
 from app.protocol.messages import (
     MAX_PROOFS,
     Decoder,
-    Message,
     NetworkProof,
     PeerAuth,
     PeerHello,
@@ -32,7 +31,7 @@ from app.protocol.messages import (
     encode,
 )
 from app.protocol.network_secret import Role, network_proof, proof_holds
-from app.protocol.suites import SUITES, MessageCipher
+from app.protocol.suites import MessageCipher
 from app.protocol.wire import (
     PROTOCOL_VERSION,
     Address,
@@ -42,12 +41,14 @@ from app.protocol.wire import (
     RemoteProtocolError,
 )
 
-LABEL: Final = b"buri peer"
+LABEL: Final = f"buri peer {PROTOCOL_VERSION}".encode()
 MAX_HALF_OPEN: Final = 256
 BUSY_HALF_OPEN: Final = 32
 """From this many unfinished agreements on, a HELO needs a cookie."""
-MAX_ANSWERS: Final = 4
-"""Different HELO OKs that an initiator follows at a time; the oldest goes."""
+MAX_HALF_OPEN_OF_HOST: Final = 8
+"""Unfinished agreements with one IP address, so that one host can't take all places."""
+MAX_ANSWERS: Final = 16
+"""Different HELO OKs that an initiator follows; more are dropped."""
 RETRANSMISSION: Final = (0.25, 0.5, 1.0)
 """Seconds between repetitions; the last one goes on."""
 GIVE_UP_AFTER: Final = 15.0
@@ -112,33 +113,27 @@ Event = SessionEstablished | PeerUnknown | HandshakeFailed
 Facts = Callable[[Address], PeerFacts | None]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Keys:
-    """What follows from one agreement: the session's key material and the cipher of its AUTH messages."""
+    """What follows from one agreement between two receiver indexes. Each side seals one AUTH with it, once."""
 
     agreement: Agreement
     initiator: bool
+    indexes: bytes
+    """The initiator's and the responder's, 8 bytes."""
 
-    @property
-    def session_material(self) -> bytes:
-        return self.agreement.key_material(self._length)
+    def seal(self, kind: Kind, message: PeerAuth) -> bytes:
+        """The AUTH that this side says."""
+        cipher = self._cipher()
+        return cipher.seal(cipher.first_send_id, encode(message), _AUTH_HEADER[kind] + self.indexes)
 
-    @property
-    def _length(self) -> int:
-        return SUITES[self.agreement.transcript.suite].keymat_length
+    def open(self, kind: Kind, sealed: bytes) -> PeerAuth:
+        """The AUTH that the other side said. Raises RemoteProtocolError."""
+        cipher = self._cipher()
+        return _AUTH.decode(cipher.open(cipher.first_receive_id, sealed, _AUTH_HEADER[kind] + self.indexes))
 
-    @property
-    def auth_cipher(self) -> MessageCipher:
-        material = self.agreement.key_material(2 * self._length)[self._length :]
-        return SUITES[self.agreement.transcript.suite].cipher(material, self.initiator)
-
-    def seal(self, message: Message, header: bytes) -> bytes:
-        cipher = self.auth_cipher
-        return cipher.seal(cipher.first_send_id, encode(message), header)
-
-    def open(self, sealed: bytes, header: bytes) -> bytes:
-        cipher = self.auth_cipher
-        return cipher.open(cipher.first_receive_id, sealed, header)
+    def _cipher(self) -> MessageCipher:
+        return self.agreement.suite.cipher(self.agreement.auth_material(self.indexes), self.initiator)
 
 
 @dataclass(slots=True)
@@ -153,7 +148,7 @@ class _Initiation:
     next_send: float
     repetitions: int = 0
     cookies: dict[Endpoint, bytes] = field(default_factory=dict)
-    answers: dict[bytes, "_Answer"] = field(default_factory=dict)
+    answers: dict[tuple[int, bytes, bytes], "_Answer"] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -168,11 +163,12 @@ class _Answer:
 
 @dataclass(slots=True)
 class _HalfOpen:
-    """A HELO that we answered."""
+    """A HELO that we answered; unfinished until there is an AUTH OK."""
 
     keys: _Keys
     local_index: int
     remote_index: int
+    host: str
     expires: float
     hello_ok: list[bytes]
     auth_ok: list[bytes] | None = None
@@ -305,7 +301,10 @@ class PeerHandshakes:
 
     def _receive_hello(self, fragment: Fragment, endpoint: Endpoint, now: float) -> None:
         sender, payload = fragment.sender, fragment.payload
-        busy = len(self._half_open) >= BUSY_HALF_OPEN
+        if len(payload) <= COOKIE_LENGTH:
+            raise RemoteProtocolError("hello shorter than a cookie")
+        unfinished = [each.host for each in self._half_open.values() if each.auth_ok is None]
+        busy = len(unfinished) >= BUSY_HALF_OPEN
         if busy and not self._cookies.holds(payload[:COOKIE_LENGTH], endpoint, sender, now):
             if fragment.number == 0:
                 cookie = self._cookies.cookie(endpoint, sender, now)
@@ -315,39 +314,39 @@ class PeerHandshakes:
         if whole is None:
             return
         name = sha256(sender.to_bytes(4, "big") + whole).digest()
-        index = self._by_hello.get(name)
-        half_open = self._half_open[index] if index is not None else self._answer_hello(name, sender, whole, now)
-        self._output.extend((endpoint, each) for each in half_open.hello_ok)
+        if name not in self._by_hello:
+            if unfinished.count(endpoint.host) >= MAX_HALF_OPEN_OF_HOST:
+                raise RemoteProtocolError("hello of a host that leaves too many unfinished")
+            self._answer_hello(name, sender, whole, endpoint, now)
+        self._output.extend((endpoint, each) for each in self._half_open[self._by_hello[name]].hello_ok)
 
-    def _answer_hello(self, name: bytes, sender: int, whole: bytes, now: float) -> _HalfOpen:
+    def _answer_hello(self, name: bytes, sender: int, whole: bytes, endpoint: Endpoint, now: float) -> None:
         hello = _HELLO.decode(whole)
         fingerprint = self._identity.public.fingerprint
-        if not isinstance(hello, PeerHello) or hello.version != PROTOCOL_VERSION:
+        if hello.version != PROTOCOL_VERSION:
             raise RemoteProtocolError("hello of another version")
         if not hmac.compare_digest(hello.responder_fingerprint, fingerprint):
             raise RemoteProtocolError("hello for another key")
         agreement = answer_hello(LABEL, hello.suite, fingerprint, hello.nonce, hello.public)
-        transcript = agreement.transcript
         index = self._new_index()
-        answer = encode(PeerHelloOk(transcript.nonce_responder, transcript.public_responder))
-        half_open = _HalfOpen(
-            keys=_Keys(agreement, initiator=False),
+        answer = encode(PeerHelloOk(agreement.transcript.nonce_responder, agreement.transcript.public_responder))
+        self._forget_half_open(now, room_for=1)
+        self._half_open[index] = _HalfOpen(
+            keys=_Keys(agreement, initiator=False, indexes=_indexes(sender, index)),
             local_index=index,
             remote_index=sender,
+            host=endpoint.host,
             expires=now + HALF_OPEN_LIFETIME,
             hello_ok=cut_message(Kind.HELO_OK, index, sender, answer),
         )
-        self._half_open[index] = half_open
         self._by_hello[name] = index
-        self._forget_half_open(now)
-        return half_open
 
-    def _forget_half_open(self, now: float) -> None:
+    def _forget_half_open(self, now: float, room_for: int = 0) -> None:
         """Drop what is too old, and the oldest beyond the limit."""
         before = len(self._half_open)
         while self._half_open:
             oldest = next(iter(self._half_open.values()))
-            if oldest.expires > now and len(self._half_open) <= MAX_HALF_OPEN:
+            if oldest.expires > now and len(self._half_open) + room_for <= MAX_HALF_OPEN:
                 break
             self._half_open.popitem(last=False)
         if len(self._half_open) < before:
@@ -356,28 +355,26 @@ class PeerHandshakes:
     def _receive_auth(self, half_open: _HalfOpen, sender: int, whole: bytes, endpoint: Endpoint) -> None:
         if sender != half_open.remote_index:
             raise RemoteProtocolError("auth of another index")
-        indexes = _indexes(sender, half_open.local_index)
-        auth = _AUTH.decode(half_open.keys.open(whole, b"AUTH" + indexes))
+        auth = half_open.keys.open(Kind.AUTH, whole)
         if half_open.auth_ok is None:
-            if not isinstance(auth, PeerAuth):
-                raise RemoteProtocolError("auth: not an AUTH")
-            self._accept_auth(half_open, auth, endpoint, indexes)
+            self._accept_auth(half_open, auth, endpoint)
         if half_open.auth_ok is not None:
             self._output.extend((endpoint, each) for each in half_open.auth_ok)
 
-    def _accept_auth(self, half_open: _HalfOpen, auth: PeerAuth, endpoint: Endpoint, indexes: bytes) -> None:
-        peer = Address(auth.address)
+    def _accept_auth(self, half_open: _HalfOpen, auth: PeerAuth, endpoint: Endpoint) -> None:
+        peer, keys = Address(auth.address), half_open.keys
         facts = self._facts(peer)
         if facts is None:
             self._events.append(PeerUnknown(peer, endpoint))
             return
-        transcript = half_open.keys.agreement.transcript
-        claims = _claims(auth, self._own_address, facts.public_key.fingerprint, indexes)
-        transcript.verify(facts.public_key, True, claims, auth.signature)
-        answer = self._signed_auth(half_open.keys, facts, peer, facts.public_key.fingerprint, indexes)
-        sealed = half_open.keys.seal(answer, b"AUTH OK" + indexes)
+        claims = _claims(auth, self._own_address, facts.public_key.fingerprint, keys.indexes)
+        keys.agreement.transcript.verify(facts.public_key, True, claims, auth.signature)
+        named = {each.network for each in auth.proofs}
+        networks = tuple(each for each in facts.networks if each.network in named)
+        answer = self._signed_auth(keys, networks, peer, facts.public_key.fingerprint)
+        sealed = keys.seal(Kind.AUTH_OK, answer)
         half_open.auth_ok = cut_message(Kind.AUTH_OK, half_open.local_index, half_open.remote_index, sealed)
-        self._establish(half_open.keys, facts, auth, (half_open.local_index, half_open.remote_index), endpoint)
+        self._establish(keys, facts, auth, endpoint)
 
     # --- initiator
 
@@ -389,20 +386,17 @@ class PeerHandshakes:
             self._send_initiation(initiation)
 
     def _receive_hello_ok(self, initiation: _Initiation, sender: int, whole: bytes, endpoint: Endpoint) -> None:
-        name = sha256(sender.to_bytes(4, "big") + whole).digest()
+        message = _HELLO_OK.decode(whole)
+        name = (sender, message.nonce, message.public)
         if name in initiation.answers:
             return
-        if len(initiation.answers) >= MAX_ANSWERS:
-            del initiation.answers[next(iter(initiation.answers))]
         facts = self._facts(initiation.peer)
-        message = _HELLO_OK.decode(whole)
-        if facts is None or not isinstance(message, PeerHelloOk):
-            raise RemoteProtocolError("hello ok of no peer")
-        keys = _Keys(initiation.half.finish(message.nonce, message.public), initiator=True)
-        indexes = _indexes(initiation.local_index, sender)
-        auth = self._signed_auth(keys, facts, initiation.peer, self._identity.public.fingerprint, indexes)
-        sealed = keys.seal(auth, b"AUTH" + indexes)
-        fragments = cut_message(Kind.AUTH, initiation.local_index, sender, sealed)
+        if facts is None or len(initiation.answers) >= MAX_ANSWERS:
+            raise RemoteProtocolError("hello ok: too many different ones" if facts else "hello ok: peer forgotten")
+        agreement = initiation.half.finish(message.nonce, message.public)
+        keys = _Keys(agreement, initiator=True, indexes=_indexes(initiation.local_index, sender))
+        auth = self._signed_auth(keys, facts.networks, initiation.peer, self._identity.public.fingerprint)
+        fragments = cut_message(Kind.AUTH, initiation.local_index, sender, keys.seal(Kind.AUTH, auth))
         initiation.answers[name] = _Answer(keys, sender, endpoint, fragments)
         self._output.extend((endpoint, each) for each in fragments)
 
@@ -410,72 +404,64 @@ class PeerHandshakes:
         facts = self._facts(initiation.peer)
         if facts is None:
             raise RemoteProtocolError("auth ok of no peer")
-        answers = [answer for answer in initiation.answers.values() if answer.remote_index == sender]
-        for answer in answers:
+        for answer in initiation.answers.values():
+            if answer.remote_index != sender:
+                continue
             try:
-                auth = self._checked_auth_ok(initiation, answer, facts, whole)
+                auth = self._checked_auth_ok(initiation.peer, answer.keys, facts, whole)
             except RemoteProtocolError as error:
                 self.counters[str(error).partition(":")[0]] += 1
-                continue
-            del self._initiations[initiation.local_index]
-            self._establish(answer.keys, facts, auth, (initiation.local_index, sender), endpoint)
-            return
+            else:
+                del self._initiations[initiation.local_index]
+                self._establish(answer.keys, facts, auth, endpoint)
+                return
 
-    def _checked_auth_ok(self, initiation: _Initiation, answer: _Answer, facts: PeerFacts, whole: bytes) -> PeerAuth:
-        """The AUTH OK that proves this HELO OK. Raises RemoteProtocolError: another one may be the true one."""
-        indexes = _indexes(initiation.local_index, answer.remote_index)
-        auth = _AUTH.decode(answer.keys.open(whole, b"AUTH OK" + indexes))
-        if not isinstance(auth, PeerAuth) or auth.address != initiation.peer:
+    def _checked_auth_ok(self, peer: Address, keys: _Keys, facts: PeerFacts, whole: bytes) -> PeerAuth:
+        """The AUTH OK that proves a HELO OK. Raises RemoteProtocolError: another one may be the true one."""
+        auth = keys.open(Kind.AUTH_OK, whole)
+        if auth.address != peer:
             raise RemoteProtocolError("auth ok of another peer")
-        claims = _claims(auth, self._own_address, self._identity.public.fingerprint, indexes)
-        answer.keys.agreement.transcript.verify(facts.public_key, False, claims, auth.signature)
+        claims = _claims(auth, self._own_address, self._identity.public.fingerprint, keys.indexes)
+        keys.agreement.transcript.verify(facts.public_key, False, claims, auth.signature)
         return auth
 
     # --- both
 
-    def _signed_auth(self, keys: _Keys, facts: PeerFacts, peer: Address, initiator: bytes, indexes: bytes) -> PeerAuth:
+    def _signed_auth(
+        self, keys: _Keys, networks: Sequence[SharedNetwork], peer: Address, initiator_fingerprint: bytes
+    ) -> PeerAuth:
+        """Our AUTH or AUTH OK, with a proof for each of the networks."""
         transcript = keys.agreement.transcript
         role: Role = "initiator" if keys.initiator else "responder"
+        digest = transcript.digest
         proofs = tuple(
             NetworkProof(
-                each.network,
-                None if each.secret is None else network_proof(each.secret, each.network, role, transcript.digest),
+                each.network, None if each.secret is None else network_proof(each.secret, each.network, role, digest)
             )
-            for each in facts.networks[:MAX_PROOFS]
+            for each in networks[:MAX_PROOFS]
         )
         unsigned = PeerAuth(self._own_address, self._capabilities, proofs, bytes(256))
-        signature = transcript.sign(self._identity, keys.initiator, _claims(unsigned, peer, initiator, indexes))
+        claims = _claims(unsigned, peer, initiator_fingerprint, keys.indexes)
+        signature = transcript.sign(self._identity, keys.initiator, claims)
         return PeerAuth(self._own_address, self._capabilities, proofs, signature)
 
-    def _establish(
-        self, keys: _Keys, facts: PeerFacts, auth: PeerAuth, indexes: tuple[int, int], endpoint: Endpoint
-    ) -> None:
+    def _establish(self, keys: _Keys, facts: PeerFacts, auth: PeerAuth, endpoint: Endpoint) -> None:
         transcript = keys.agreement.transcript
-        role: Role = "responder" if keys.initiator else "initiator"
-        proofs = {each.network: each.proof for each in auth.proofs}
-        claimed = [each for each in facts.networks if each.network in proofs]
-        proven, unprotected = set(), set()
-        for each in claimed:
-            proof = proofs[each.network]
-            if each.secret is None and proof is None:
-                unprotected.add(each.network)
-            elif each.secret is None or proof is None:
-                continue
-            elif proof_holds(proof, each.secret, each.network, role, transcript.digest):
-                proven.add(each.network)
+        initiator, responder = int.from_bytes(keys.indexes[:4], "big"), int.from_bytes(keys.indexes[4:], "big")
+        proven, unprotected, failed = _judge(facts, auth, keys)
         self._events.append(
             SessionEstablished(
                 peer=Address(auth.address),
-                local_index=indexes[0],
-                remote_index=indexes[1],
+                local_index=initiator if keys.initiator else responder,
+                remote_index=responder if keys.initiator else initiator,
                 suite=transcript.suite,
                 initiator=keys.initiator,
-                key_material=keys.session_material,
+                key_material=keys.agreement.session_material(),
                 endpoint=endpoint,
                 capabilities=auth.capabilities & self._capabilities,
-                proven=frozenset(proven),
-                unprotected=frozenset(unprotected),
-                failed=frozenset(each.network for each in claimed) - proven - unprotected,
+                proven=proven,
+                unprotected=unprotected,
+                failed=failed,
             )
         )
 
@@ -488,6 +474,28 @@ class PeerHandshakes:
 _HELLO = Decoder(PeerHello)
 _HELLO_OK = Decoder(PeerHelloOk)
 _AUTH = Decoder(PeerAuth)
+_AUTH_HEADER = {Kind.AUTH: b"AUTH", Kind.AUTH_OK: b"AUTH OK"}
+
+Judgement = tuple[frozenset[NetworkId], frozenset[NetworkId], frozenset[NetworkId]]
+
+
+def _judge(facts: PeerFacts, auth: PeerAuth, keys: _Keys) -> Judgement:
+    """Of the networks that both name: those proven, those without a secret on either side, those that failed."""
+    role: Role = "responder" if keys.initiator else "initiator"
+    digest = keys.agreement.transcript.digest
+    proofs = {each.network: each.proof for each in auth.proofs}
+    proven, unprotected, failed = set(), set(), set()
+    for each in facts.networks:
+        if each.network not in proofs:
+            continue
+        proof = proofs[each.network]
+        if each.secret is None and proof is None:
+            unprotected.add(each.network)
+        elif each.secret and proof and proof_holds(proof, each.secret, each.network, role, digest):
+            proven.add(each.network)
+        else:
+            failed.add(each.network)
+    return frozenset(proven), frozenset(unprotected), frozenset(failed)
 
 
 def _indexes(initiator: int, responder: int) -> bytes:

@@ -214,7 +214,8 @@ class Suite1(Suite):
 
     def answer_exchange(self, initiator_public: bytes) -> tuple[bytes, bytes]:
         private = _modp_private()
-        return _modp_public(private), _modp_secret(private, initiator_public)
+        secret = _modp_secret(private, initiator_public)
+        return _modp_public(private), secret
 
     def prf(self, key: bytes, data: bytes) -> bytes:
         return hmac.digest(key, data, "sha1")
