@@ -35,10 +35,18 @@ def test_both_sides_come_to_the_same_transcript_and_keys(suite: int) -> None:
     initiator, responder = agree(suite)
     assert initiator.transcript == responder.transcript
     assert initiator.transcript.digest == responder.transcript.digest
-    length = 2 * SUITES[suite].keymat_length
-    assert initiator.key_material(length) == responder.key_material(length)
-    assert len(initiator.key_material(length)) == length
-    assert initiator.key_material(length)[:10] == initiator.key_material(10)
+    assert initiator.session_material() == responder.session_material()
+    assert initiator.auth_material(b"indexes") == responder.auth_material(b"indexes")
+    assert (
+        len(initiator.session_material()) == len(initiator.auth_material(b"indexes")) == initiator.suite.keymat_length
+    )
+
+
+@pytest.mark.parametrize("suite", sorted(SUITES))
+def test_auth_keys_are_those_of_no_session_and_of_no_other_indexes(suite: int) -> None:
+    agreement, _ = agree(suite)
+    material = {agreement.session_material(), agreement.auth_material(b"one"), agreement.auth_material(b"two")}
+    assert len(material) == 3
 
 
 @pytest.mark.parametrize("suite", sorted(SUITES))
@@ -90,7 +98,7 @@ def test_one_half_may_be_finished_with_several_answers() -> None:
         transcript = answer.transcript
         agreement = half.finish(transcript.nonce_responder, transcript.public_responder)
         assert agreement == answer
-    assert answers[0].key_material(64) != answers[1].key_material(64)
+    assert answers[0].session_material() != answers[1].session_material()
 
 
 @given(st.data(), st.sampled_from(sorted(SUITES)))

@@ -38,7 +38,7 @@ from app.protocol.messages import (
     encode,
 )
 from app.protocol.session import FrameReader, ProtectedStream, plain_frame
-from app.protocol.suites import SUITES, AeadCipher
+from app.protocol.suites import AeadCipher
 from app.protocol.wire import MAX_UNAUTHENTICATED_FRAME, PROTOCOL_VERSION, Address, LocalProtocolError
 
 ANNA = Address(0x0A100001)
@@ -283,8 +283,8 @@ class ScriptedServer:
         transcript = self._agreement.transcript
         ok = HelloOk(transcript.nonce_responder, transcript.public_responder)
         client.receive_data(plain_frame(encode(ok)), 0.0)
-        suite = SUITES[hello.suite]
-        self._stream = ProtectedStream(suite.cipher(self._agreement.key_material(suite.keymat_length), False))
+        material = self._agreement.session_material()
+        self._stream = ProtectedStream(self._agreement.suite.cipher(material, False))
 
     def auth_ok(self, address: Address) -> bytes:
         """AUTH OK for this account, in a protected frame."""
@@ -371,7 +371,15 @@ def test_a_stream_whose_keys_are_worn_out_ends_while_they_are_still_good(
     pair = Pair(anna_key, server_key, 2, ANNA)
     pair.run()
     for number in range(5):
-        assert not pair.client.closed
+        assert not pair.server.closed
         pair.client.send(Ping(number))
-    pair.client.handle_deadline(1.0)
-    assert pair.client.next_event() == ConversationClosed("stream: keys are worn out")
+        pair.run()
+    assert pair.server_events[-1] == ConversationClosed("stream: keys are worn out")
+    assert pair.client_events[-1] == ConversationClosed("stream: keys are worn out")
+
+
+def test_a_hello_is_refused_only_before_its_answer(server_key: IdentityKey, anna_key: IdentityKey) -> None:
+    pair = Pair(anna_key, server_key, 2, ANNA)
+    pair.run()
+    with pytest.raises(LocalProtocolError):
+        pair.server.refuse_hello(HelloRefusal.BUSY)

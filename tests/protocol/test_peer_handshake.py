@@ -18,7 +18,9 @@ from app.protocol.messages import PeerHello, encode
 from app.protocol.peer_handshake import (
     BUSY_HALF_OPEN,
     GIVE_UP_AFTER,
+    MAX_ANSWERS,
     MAX_HALF_OPEN,
+    MAX_HALF_OPEN_OF_HOST,
     Event,
     HandshakeFailed,
     PeerFacts,
@@ -235,12 +237,12 @@ def test_a_network_with_a_secret_is_not_shared_with_one_who_has_none() -> None:
 
 
 def flood(ben: PeerHandshakes, count: int) -> None:
-    """HELOs of `count` strangers."""
+    """HELOs of `count` strangers, each at a host of its own."""
     for number in range(count):
         stranger = PeerHandshakes(key("anna"), ANNA, lambda _: facts("ben"), 0)
         stranger.start(BEN, [BEN_AT], 2, 0.0)
         for _, data in stranger.datagrams_to_send(0.0):
-            ben.receive_datagram(data, Endpoint("203.0.113.9", 1 + number), 0.0)
+            ben.receive_datagram(data, Endpoint(f"203.0.113.{number}", 1), 0.0)
 
 
 def test_under_load_a_hello_needs_a_cookie_and_an_honest_peer_brings_it() -> None:
@@ -266,6 +268,47 @@ def test_a_flood_leaves_bounded_state_that_goes_away() -> None:
     wire.ben.handle_deadline(60.0)
     assert not wire.ben._half_open
     assert not wire.ben._by_hello
+
+
+def test_one_host_cannot_take_all_places() -> None:
+    wire = Wire(facts("ben"), facts("anna"))
+    for port in range(1, 2 * MAX_HALF_OPEN_OF_HOST):
+        stranger = PeerHandshakes(key("anna"), ANNA, lambda _: facts("ben"), 0)
+        stranger.start(BEN, [BEN_AT], 2, 0.0)
+        for _, data in stranger.datagrams_to_send(0.0):
+            wire.ben.receive_datagram(data, Endpoint("203.0.113.9", port), 0.0)
+    assert len(wire.ben._half_open) == MAX_HALF_OPEN_OF_HOST
+    wire.anna.start(BEN, [BEN_AT], 2, 0.0)
+    wire.run(1.0)
+    assert [type(event) for event in wire.anna_events] == [SessionEstablished]
+
+
+def test_a_copied_hello_ok_under_another_index_gets_an_auth_under_other_keys() -> None:
+    """Nobody may bring an initiator to seal two messages with one key and id."""
+    wire = Wire(facts("ben"), facts("anna"))
+    wire.anna.start(BEN, [BEN_AT], 2, 0.0)
+    for _, data in wire.anna.datagrams_to_send(0.0):
+        wire.ben.receive_datagram(data, ANNA_AT, 0.0)
+    for _, data in wire.ben.datagrams_to_send(0.0):
+        wire.anna.receive_datagram(data, BEN_AT, 0.0)
+        wire.anna.receive_datagram(data[:4] + bytes([data[4] ^ 1]) + data[5:], BEN_AT, 0.0)
+    auths = [data for _, data in wire.anna.datagrams_to_send(0.0) if data[1] == Kind.AUTH]
+    assert len(auths) == 2
+    first, second = (data[FRAGMENT_HEADER.size :] for data in auths)
+    sealed_address = slice(0, 8)  # the same plaintext in both
+    assert first[sealed_address] != second[sealed_address]
+
+
+def test_an_initiator_follows_a_bounded_number_of_answers() -> None:
+    wire = Wire(facts("ben"), facts("anna"))
+    wire.anna.start(BEN, [BEN_AT], 2, 0.0)
+    for _, data in wire.anna.datagrams_to_send(0.0):
+        wire.ben.receive_datagram(data, ANNA_AT, 0.0)
+    answer = [data for _, data in wire.ben.datagrams_to_send(0.0)]
+    for number in range(MAX_ANSWERS + 5):
+        for data in answer:
+            wire.anna.receive_datagram(data[:4] + number.to_bytes(4, "big") + data[8:], BEN_AT, 0.0)
+    assert sum(data[1] == Kind.AUTH for _, data in wire.anna.datagrams_to_send(0.0)) <= MAX_ANSWERS
 
 
 def test_a_hello_over_several_ways_makes_one_session() -> None:
@@ -325,7 +368,7 @@ def test_a_cookie_counts_only_from_where_a_hello_went() -> None:
     assert wire.anna.counters["cookie unexpected"] == 2
 
 
-@pytest.mark.parametrize(("steps", "counted"), [(0, "hello ok of no peer"), (1, "auth ok of no peer")])
+@pytest.mark.parametrize(("steps", "counted"), [(0, "hello ok"), (1, "auth ok of no peer")])
 def test_a_peer_that_is_forgotten_under_way_gets_no_session(steps: int, counted: str) -> None:
     """It was evicted, or its key turned out to be another, between two datagrams."""
     wire = Wire(facts("ben"), facts("anna"))
@@ -355,8 +398,9 @@ class WrittenFromTheDocument:
         self._nonce, self._public = hello[4:]
         public, secret = SUITES[2].answer_exchange(self._public)
         self._answer = (bytes(range(128)), public)
-        material = SUITES[2].keymat(secret, self._nonce, self._answer[0], 128)
-        self.key_material, self._auth_keys = material[:64], material[64:]
+        indexes = datagrams[0][4:8] + self.index.to_bytes(4, "big")
+        self.key_material = SUITES[2].keymat(secret, self._nonce, self._answer[0], 64)
+        self._auth_keys = SUITES[2].keymat(secret, b"AUTH" + indexes + self._nonce, self._answer[0], 64)
         return self._fragments(2, msgspec.msgpack.encode([9, *self._answer]))
 
     def answer_auth(self, datagrams: list[bytes]) -> list[bytes]:
@@ -385,7 +429,7 @@ class WrittenFromTheDocument:
         first, second = (initiator, responder) if role == b"I" else (responder, initiator)
         publics = b"".join(len(each[1]).to_bytes(2, "big") + each[1] for each in (first, second))
         fingerprint = key("ben").public.fingerprint
-        return b"buri peer\x00" + role + b"\x02" + fingerprint + first[0] + second[0] + publics
+        return b"buri peer 1\x00" + role + b"\x02" + fingerprint + first[0] + second[0] + publics
 
     def _fragments(self, kind: int, message: bytes) -> list[bytes]:
         parts = [message[start : start + 1_160] for start in range(0, len(message), 1_160)]
