@@ -189,6 +189,13 @@ class Engine:
             self._profile.remember_address(self._server.fingerprint, key, address)
 
     def _word(self, word: Message) -> None:
+        """A boundary: whatever a word of the server sets off ends here, and the connection goes on."""
+        try:
+            self._take_word(word)
+        except Exception:
+            logger.exception("a word of the server could not be handled: %s", type(word).__name__)
+
+    def _take_word(self, word: Message) -> None:
         if isinstance(word, Introduced):
             self._peers.introduced(word)
             return
@@ -232,7 +239,11 @@ class Engine:
         self._peers.interface_down()
 
     def _notified(self, notification: Notification) -> None:
-        self._peers.notified(notification)
+        """A boundary: whatever a datagram or message sets off ends here, and the helper stays connected."""
+        try:
+            self._peers.notified(notification)
+        except Exception:
+            logger.exception("a notification could not be handled: %s", type(notification).__name__)
 
     def _message(self, peer: Address, message: TunnelMessage) -> None:
         now = asyncio.get_running_loop().time()
