@@ -16,16 +16,15 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
-
-import keyring
-from keyring.backend import KeyringBackend
-from keyring.errors import KeyringError
+from typing import TYPE_CHECKING, Final
 
 from app.base.atomic_file import write_atomically
 from app.engine.errors import engine_error
 from app.engine.settings import KeyRecord, KeyStorage, Profile
 from app.protocol.keys import MAX_PEM, IdentityKey, KeyFormatError, WrongPassphraseError, is_encrypted_pem
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +66,9 @@ def read_passphrase(file: Path | None) -> str | None:
 class IdentityKeeper:
     """Knows where one profile's private key is. `passphrase` is that of its file, None if there is none."""
 
-    def __init__(self, profile: Profile, passphrase: str | None = None, backend: KeyringBackend | None = None) -> None:
+    def __init__(
+        self, profile: Profile, passphrase: str | None = None, backend: "KeyringBackend | None" = None
+    ) -> None:
         """`backend` is for tests; by default the `keyring` library chooses when it is needed."""
         self._profile = profile
         self._passphrase = passphrase
@@ -237,7 +238,7 @@ class IdentityKeeper:
 class _Keyring:
     """The operating system's keyring, with every way it can fail turned into EngineError `keyring-unusable`."""
 
-    def __init__(self, backend: KeyringBackend | None) -> None:
+    def __init__(self, backend: "KeyringBackend | None") -> None:
         self._chosen = backend
 
     @property
@@ -265,8 +266,10 @@ class _Keyring:
         if came_back != value:
             raise engine_error("keyring-unusable", backend=self.name, reason="it does not give back what it was given")
 
-    def _backend(self) -> KeyringBackend:
+    def _backend(self) -> "KeyringBackend":
         if self._chosen is None:
+            import keyring  # only now: it is large, and not needed where the key is in a file
+
             self._chosen = keyring.get_keyring()
         return self._chosen
 
@@ -275,10 +278,11 @@ class _Keyring:
         """A backend is a plug-in over a system's library, which raises whatever it likes: all of it means unusable."""
         try:
             yield
-        except KeyringError as error:
-            raise engine_error("keyring-unusable", backend=self.name, reason=_reason(error)) from error
         except Exception as error:
-            logger.warning("keyring backend %s failed", self.name, exc_info=True)
+            from keyring.errors import KeyringError
+
+            if not isinstance(error, KeyringError):
+                logger.warning("keyring backend %s failed", self.name, exc_info=True)
             raise engine_error("keyring-unusable", backend=self.name, reason=_reason(error)) from error
 
 
