@@ -25,6 +25,7 @@ from app.ipc.schema import (
     UdpEndpoint,
 )
 from app.protocol.suites import SUITES
+from app.protocol.wire import format_address6
 
 UDP_PORT = 17_000
 POOL = 0x0A_1B_00_00
@@ -51,6 +52,11 @@ class Computer:
     def tunnel_host(self) -> str:
         """The virtual IPv4 address in text."""
         return f"10.27.0.{self.number}"
+
+    @property
+    def tunnel_host6(self) -> str:
+        """The virtual IPv6 address in text."""
+        return format_address6(self.address)
 
     @property
     def cable_host(self) -> str:
@@ -185,12 +191,14 @@ class PumpLab:
         self.b.stop()
         self._cleanup.close()
 
-    def install_sessions(self, suite: int = 2, index: int = 1, partial_checksums: bool | None = None) -> None:
-        """Give both pumps the two ends of one session."""
+    def install_sessions(self, suite: int = 2, index: int = 1, through: UdpEndpoint | None = None) -> None:
+        """Give both pumps the two ends of one session, over the cable or `through` something in between.
+
+        As in a handshake, the responder `b` is ready before the initiator `a` sends.
+        """
         key_material = os.urandom(SUITES[suite].keymat_length)
-        if partial_checksums is None:
-            partial_checksums = self.a.offload and self.b.offload and suite == 2
-        for computer, other, initiator in ((self.a, self.b, True), (self.b, self.a, False)):
+        partial_checksums = self.a.offload and self.b.offload and suite == 2
+        for computer, other, initiator in ((self.b, self.a, False), (self.a, self.b, True)):
             request = InstallSession(
                 request=index,
                 peer=other.address,
@@ -199,7 +207,7 @@ class PumpLab:
                 suite=suite,
                 initiator=initiator,
                 key_material=key_material,
-                endpoint=UdpEndpoint(other.cable_host, UDP_PORT),
+                endpoint=through or UdpEndpoint(other.cable_host, UDP_PORT),
                 confirmed=True,
                 partial_checksums=partial_checksums,
             )

@@ -7,6 +7,7 @@ MTU 1,400, `gso_max_size` GSO_MAX_SIZE (which covers IPv4 as well) and `txqlen` 
 Sources: Linux Documentation/networking/tuntap.rst, include/uapi/linux/if_tun.h and virtio_net.h, udp(7).
 """
 
+import errno
 import fcntl
 import os
 import socket
@@ -110,8 +111,8 @@ def open_udp_socket(port: int, offload: bool) -> socket.socket:
         _set_options(sock, offload)
         try:
             sock.bind(("::" if sock.family == socket.AF_INET6 else "0.0.0.0", port))
-        except OSError:
-            if sock.family != socket.AF_INET6:
+        except OSError as error:
+            if sock.family != socket.AF_INET6 or error.errno == errno.EADDRINUSE:
                 raise
             sock.close()
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
