@@ -1,10 +1,11 @@
 """What Buri costs while nothing happens: CPU, memory, wake-ups and packets of a computer with idle peers.
 
-    python -m benchmarks.idle [--peers 10] [--seconds 60] [--json FILE]
+    python -m benchmarks.idle [--peers 10] [--seconds 60] [--unreachable] [--json FILE]
 
 Run as root. In the lab of tests/lab a computer behind a router and its peers, each with a real helper, pump and
 engine, join one network. When all paths are direct and the search for better ones has ended, it watches for the given
-time what the computer's processes and the server use. Exit code 1 if a bar is missed.
+time what the computer's processes and the server use. With `--unreachable` the router lets no UDP through: that is what
+attempts in vain cost. Exit code 1 if a bar is missed.
 """
 
 import argparse
@@ -34,22 +35,24 @@ def main() -> int:
     parser.add_argument("--peers", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to watch")
     parser.add_argument("--settle", type=float, default=30.0, help="seconds between the last meeting and the watch")
+    parser.add_argument("--unreachable", action="store_true", help="the computer's router blocks UDP")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
     arguments = parser.parse_args()
     with Lab() as lab:
-        server, computer = settled(lab, arguments.peers, arguments.settle)
+        server, computer = settled(lab, arguments.peers, arguments.settle, arguments.unreachable)
         record = watch(server, computer, arguments.seconds)
-    record |= {"peers": arguments.peers, "machine": machine()}
+    record |= {"peers": arguments.peers, "unreachable": arguments.unreachable, "machine": machine()}
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(record, indent=2) + "\n")
     show(record)
     return 0 if record["within_bars"] else 1
 
 
-def settled(lab: Lab, peers: int, settle: float) -> tuple[MediationServer, Computer]:
-    """The server and a computer whose tunnels to all its peers are direct and quiet."""
+def settled(lab: Lab, peers: int, settle: float, unreachable: bool) -> tuple[MediationServer, Computer]:
+    """The server and a computer whose tunnels to all its peers are direct and quiet, or were tried for a while."""
     server = lab.server()
-    computer = lab.computer("anna", behind=lab.router("home", Nat.PORT_PRESERVING, ipv6=False))
+    nat = Nat.UDP_BLOCKED if unreachable else Nat.PORT_PRESERVING
+    computer = lab.computer("anna", behind=lab.router("home", nat, ipv6=False))
     computer.go_online(server, "--log-level", "info")
     computer.buri("create", NETWORK, PASSWORD)
     others = [lab.computer(f"peer{number}") for number in range(peers)]
@@ -61,11 +64,11 @@ def settled(lab: Lab, peers: int, settle: float) -> tuple[MediationServer, Compu
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(arrive, others))
 
-    def all_direct() -> bool:
-        direct = [peer for peer in computer.state()["peers"] if peer["status"] == "direct"]
-        return len(direct) == peers
+    def all_settled() -> bool:
+        wanted = ("connecting", "failed") if unreachable else ("direct",)
+        return sum(peer["status"] in wanted for peer in computer.state()["peers"]) == peers
 
-    wait_until(all_direct, f"{peers} direct paths", 120)
+    wait_until(all_settled, f"{peers} peers to be {'unreachable' if unreachable else 'direct'}", 120)
     time.sleep(settle)
     return server, computer
 
@@ -119,13 +122,14 @@ def show(record: dict[str, object]) -> None:
     print(f"{'':8} {'CPU %':>7} {'PSS MB':>7} {'RSS MB':>7} {'wake-ups/s':>11} {'descriptors':>11}")
     processes = record["processes"]
     assert isinstance(processes, list)
+    kind = "unreachable" if record["unreachable"] else "idle"
     for each in processes:
         print(
             f"{each['role']:8} {each['cpu_percent']:7.3f} {each['pss_megabytes']:7.1f} {each['rss_megabytes']:7.1f} "
             f"{each['wakeups_per_second']:11.2f} {each['descriptors']:11}"
         )
     print(
-        f"engine, helper and pump with {record['peers']} idle peers: {record['client_cpu_percent']} % of one core"
+        f"engine, helper and pump with {record['peers']} {kind} peers: {record['client_cpu_percent']} % of one core"
         f" over {record['seconds']} s (bar {MAX_CPU_PERCENT}); memory bar {MAX_MEMORY:.0f} MB each\n"
         f"packets a minute: {record['packets_sent_per_minute']} sent,"
         f" {record['packets_received_per_minute']} received\n"
