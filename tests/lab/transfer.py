@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 
 from tests.lab.machines import Computer
-from tests.lab.processes import LabError
+from tests.lab.processes import LabError, Process
 
 PORT = 9_000
 
@@ -33,6 +33,18 @@ import socket, sys
 with open(sys.argv[3], "rb") as file, socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60) as link:
     link.sendfile(file)
 """
+
+SEND_SLOWLY = """
+import os, socket, sys, time
+size, begun = os.path.getsize(sys.argv[3]), time.monotonic()
+with open(sys.argv[3], "rb") as file, socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60) as link:
+    print("sending", flush=True)
+    while block := file.read(65_536):
+        link.sendall(block)
+        early = file.tell() / size * float(sys.argv[4]) - (time.monotonic() - begun)
+        time.sleep(max(0.0, early))
+"""
+"""Spreads the file evenly over so many seconds."""
 
 MAKE = """
 import hashlib, os, sys
@@ -68,12 +80,37 @@ def make_file(computer: Computer, mebibytes: int) -> str:
 
 def move_file(sender: Computer, receiver: Computer, address: str, sha256: str, timeout: float = 60.0) -> Transfer:
     """Send the file of `make_file` to the receiver's `address`. Raises LabError if a side fails."""
+    receiving = _start_receiving(receiver, address)
+    sender.python(SEND, address, str(PORT), str(sender.home / "sent"), timeout=timeout)
+    return _result(receiving, sha256, timeout)
+
+
+def start_move(sender: Computer, receiver: Computer, address: str, seconds: float) -> tuple[Process, Process]:
+    """Begin to send the file of `make_file`, evenly over so many seconds; gives both programs for `finish_move`."""
+    receiving = _start_receiving(receiver, address)
+    words = ["-c", SEND_SLOWLY, address, str(PORT), str(sender.home / "sent"), f"{seconds:g}"]
+    sending = sender.start("send", sender.interpreter, *words)
+    sending.wait_for_output("sending")
+    return sending, receiving
+
+
+def finish_move(moving: tuple[Process, Process], sha256: str, timeout: float = 60.0) -> Transfer:
+    """Wait for the end of what `start_move` began. Raises LabError if a side fails."""
+    sending, receiving = moving
+    sending.wait(timeout)
+    return _result(receiving, sha256, timeout)
+
+
+def _start_receiving(receiver: Computer, address: str) -> Process:
     words = ["-c", RECEIVE, address, str(PORT), str(receiver.home / "received")]
     receiving = receiver.start("receive", receiver.interpreter, *words)
     receiving.wait_for_output("ready")
-    sender.python(SEND, address, str(PORT), str(sender.home / "sent"), timeout=timeout)
+    return receiving
+
+
+def _result(receiving: Process, sha256: str, timeout: float) -> Transfer:
     report = receiving.wait(timeout).splitlines()
     if not report or report[0] != "ready":
-        raise LabError(f"the receiver on {receiver.name} said: {report}")
+        raise LabError(f"{receiving.name} said: {report}")
     result = json.loads(report[-1])
     return Transfer(result["bytes"], result["seconds"], result["sha256"], equal=result["sha256"] == sha256)
