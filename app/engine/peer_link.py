@@ -137,6 +137,8 @@ class PeerLink:
             or (shared.online and not self.shared.online)
             or shared.secrets.items() - self.shared.secrets.items()
         )
+        if self.shared.online and not shared.online and self.monitor is not None:
+            self.monitor.suspect(now)  # the server lost sight of it: perhaps only the server did
         self.shared, self.enabled = shared, enabled
         rests_on_nothing = self.sending is not None and not self.sending.networks & shared.secrets.keys()
         if not enabled or rests_on_nothing:
@@ -147,7 +149,9 @@ class PeerLink:
                 self._rekey_at = now  # to prove the new network as well
 
     def introduced(self, message: Introduced, now: float) -> None:
-        """The peer told its candidates through the server."""
+        """The peer told its candidates through the server. One that is blocked or not trusted learns nothing of us."""
+        if not self.enabled:
+            return
         credentials = CheckCredentials(message.username, message.password)
         candidates = candidates_from(message.candidates)
         restarted = self._remote is not None and self._remote != credentials
