@@ -165,8 +165,10 @@ class Networks:
 
     def _change_member(self, network: NetworkId, member: Member) -> None:
         known = self.all.get(network)
-        if known is None or len(known.members) >= MAX_MEMBERS:
+        if known is None:
             return self._drop("a member of an unknown network")
+        if len(known.members) >= MAX_MEMBERS and member.address not in known.members:
+            return self._drop("too many members")
         known.members[Address(member.address)] = member
         if known.page is not None:
             known.page[Address(member.address)] = member

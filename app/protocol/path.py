@@ -160,13 +160,20 @@ class PathFinder:
     def set_remote(self, candidates: Iterable[Candidate], credentials: CheckCredentials, now: float) -> None:
         """Start (or start anew) with what the peer told through the server. New credentials are a new beginning.
 
-        Endpoints that were learned from authenticated checks before are kept.
+        Endpoints that were learned from authenticated checks before are kept; what the peer no longer tells is not.
         """
         if self._remote != credentials and self._remote is not None:
             self._forget()
         self._remote = credentials
+        told = sorted(set(candidates))[: messages.MAX_CANDIDATES]
+        kept = {candidate.endpoint for candidate in told}
+        self._checks = {
+            endpoint: check
+            for endpoint, check in self._checks.items()
+            if endpoint in kept or check.candidate.kind is CandidateKind.PEER_REFLEXIVE
+        }
         turns: Counter[CandidateKind] = Counter()
-        for candidate in sorted(set(candidates))[: messages.MAX_CANDIDATES]:
+        for candidate in told:
             check = self._checks.setdefault(candidate.endpoint, _Check(candidate, None))
             check.candidate, check.turn = candidate, turns[candidate.kind]
             turns[candidate.kind] += 1

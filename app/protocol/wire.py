@@ -111,6 +111,8 @@ def checked_endpoint(host: str, port: int) -> Endpoint:
         address: IPv4Address | IPv6Address = ip_address(host)
     except ValueError:
         raise RemoteProtocolError("endpoint: not an IP address") from None
+    if "%" in host:
+        raise RemoteProtocolError("endpoint: a zone means something on one computer only")
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if not 0 < port <= 65_535:

@@ -34,9 +34,9 @@ class RateLimits(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"
 
     connections: Count = 4_000
     connections_per_source: Count = 64
-    half_open: Count = 128
+    half_open: Count = 512
     """Connections that have not logged in yet."""
-    half_open_per_source: Count = 32
+    half_open_per_source: Count = 16
     handshakes_per_minute: Count = 120
     """New connections from one source."""
     registrations_per_hour: Count = 30

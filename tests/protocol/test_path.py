@@ -536,3 +536,19 @@ def test_any_datagrams_are_answered_or_counted(datagrams: list[bytes]) -> None:
         finder.receive_datagram(data, THERE, number * 0.01)
     assert finder.counters.total() <= len(datagrams)
     assert finder.best() is None
+
+
+def test_candidates_that_a_peer_tells_no_longer_are_not_checked() -> None:
+    """A peer that tells new candidates over and over can't make us point ever more checks at others."""
+    finder = searching()
+    for number in range(1, 50):
+        told = [Candidate(HOST, Endpoint(f"203.0.113.{number}", port)) for port in range(1, 20)]
+        finder.set_remote(told, PEER, float(number))
+        finder.datagrams_to_send(float(number))
+    asked = set()
+    now = 50.0
+    while (deadline := finder.next_deadline()) is not None and now < 200.0:
+        now = max(now, deadline)
+        finder.handle_deadline(now)
+        asked |= {endpoint.host for endpoint, _ in finder.datagrams_to_send(now)}
+    assert asked == {"203.0.113.49"}

@@ -55,6 +55,7 @@ def test_endpoints_are_brought_to_their_normal_form(host: str, expected: str) ->
         ("::", 1, "not a unicast address"),
         ("224.0.0.1", 1, "not a unicast address"),
         ("ff02::1", 1, "not a unicast address"),
+        ("fe80::1%eth0", 1, "a zone means something"),
         ("::ffff:224.0.0.1", 1, "not a unicast address"),
         ("255.255.255.255", 1, "not a unicast address"),
     ],
