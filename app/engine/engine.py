@@ -43,15 +43,14 @@ from app.engine.state import (
 )
 from app.engine.surroundings import Surroundings
 from app.engine.timing import Timing
+from app.engine.trust import Trust
 from app.ipc.schema import InterfaceReady, Notification
 from app.protocol.invite import Invite, format_invite
-from app.protocol.keys import IdentityKey, PublicKey, parse_fingerprint, safety_number
+from app.protocol.keys import IdentityKey, PublicKey, parse_fingerprint
 from app.protocol.messages import (
     Accepted,
-    GetPeerKey,
     Introduced,
     Message,
-    PeerKey,
     Refusal,
     SetNickname,
     Welcome,
@@ -110,6 +109,7 @@ class Engine:
         changed = self._publisher.changed
         self._client = MediationClient(identity, timing, self._tasks, self._word, self._logged_in, changed)
         self._membership = Membership(identity, fingerprint, self._client, self._networks)
+        self._trust = Trust(identity, self._contacts, self._networks, self._client)
         self._helper = HelperLink(
             helper, timing, self._tasks, self._interface_up, self._interface_down, self._notified, changed
         )
@@ -487,7 +487,7 @@ class Engine:
 
     async def send_chat(self, peer: Address, text: str) -> ChatMessage:
         """Send up to 16 KiB of text. Returns once it is taken: queued for an offline peer, else on its way."""
-        self._known_peer(peer)
+        self._trust.roster_fingerprints(peer)
         if self._contacts.get(peer).blocked:
             raise engine_error("no-tunnel", name=self._name(peer), status=PeerStatus.BLOCKED)
         return self._chat.send(peer, text, asyncio.get_running_loop().time())
@@ -513,56 +513,27 @@ class Engine:
 
     async def verification(self, peer: Address) -> Verification:
         """The safety number that both people compare, and the fingerprints."""
-        self._known_peer(peer)
-        key = self._contacts.pinned(peer)
-        if key is None:
-            raise engine_error("peer-key-unknown", name=self._name(peer))
-        own = self._identity.public
-        number = await asyncio.to_thread(safety_number, own, key)
-        verified = self._contacts.get(peer).verified
-        return Verification(format_address(peer), number, key.fingerprint_text, own.fingerprint_text, verified)
+        return await self._trust.verification(peer)
 
     async def mark_verified(self, peer: Address, verified: bool = True) -> None:
         """Remember that the safety number was compared, or forget it."""
-        if self._contacts.pinned(peer) is None:
-            raise engine_error("peer-key-unknown", name=self._name(peer))
-        self._contacts.set_verified(peer, verified)
+        self._trust.mark_verified(peer, verified)
         self._publisher.changed()
 
     async def accept_new_key(self, peer: Address) -> None:
         """Trust the key that the roster shows for a peer now; it counts as not verified."""
-        lines = self._known_peer(peer)
-        answer = await self._client.request(GetPeerKey(0, peer), PeerKey)
-        try:
-            key = PublicKey.from_blob(answer.public_key)
-        except RemoteProtocolError as error:
-            raise engine_error("server-protocol", reason=str(error)) from None
-        if {key.fingerprint} != set(lines):
-            raise engine_error("server-protocol", reason="The key is not the one in the roster")
-        self._contacts.accept(peer, key)
+        await self._trust.accept_new_key(peer)
         self._refresh_soon()
 
     async def set_blocked(self, peer: Address, blocked: bool = True) -> None:
         """Block a peer: no tunnel, no chat; or let it in again."""
-        self._known_peer(peer)
-        self._contacts.set_blocked(peer, blocked)
+        self._trust.set_blocked(peer, blocked)
         self._refresh()
 
     async def set_alias(self, peer: Address, alias: str) -> None:
         """Call a peer something on this computer only; empty takes it back."""
-        self._known_peer(peer)
-        try:
-            self._contacts.set_alias(peer, checked_name(alias) if alias else "")
-        except RemoteProtocolError:
-            raise refused(Refusal.BAD_NAME) from None
+        self._trust.set_alias(peer, alias)
         self._publisher.changed()
-
-    def _known_peer(self, peer: Address) -> list[bytes]:
-        """The fingerprints that the rosters show. Raises EngineError if no network is shared."""
-        lines = self._networks.members_everywhere().get(peer)
-        if lines is None:
-            raise engine_error("peer-not-found", name=format_address(peer))
-        return [line.fingerprint for line in lines.values()]
 
     async def doctor(self) -> tuple[Finding, ...]:
         """What the engine finds about itself, most basic first, without secrets."""

@@ -47,6 +47,7 @@ class Setting:
         self.words: list[Message] = []
         self.logins: list[Address] = []
         self.connections = 0
+        self.port = 0
         self.writers: list[asyncio.StreamWriter] = []
         self.changed = asyncio.Event()
         self.tasks = Tasks()
@@ -56,7 +57,7 @@ class Setting:
 
     async def __aenter__(self) -> "Setting":
         self.server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self.server.sockets[0].getsockname()[1]
+        self.port = int(self.server.sockets[0].getsockname()[1])
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,6 +1,5 @@
 """Two engines meet through a real server: tunnels, pings and chat, and what can happen to them."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,6 +215,7 @@ def test_commands_without_a_connection_say_so(tmp_path: Path) -> None:
         await anna.until(lambda: anna.state.server.problem is not None)
         assert await refusal(anna.engine.login()) == "server-unreachable"
         await world.start_server()
-        await asyncio.wait_for(anna.engine.login(), 20)
+        await anna.until(lambda: anna.state.server.status is ServerStatus.ONLINE)
+        await anna.engine.login()
 
     tell(tmp_path, story)
