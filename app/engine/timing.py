@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from app.base.backoff import Backoff
 
-_SERVER_BACKOFF = Backoff(first=1.0, limit=60.0)
+_SERVER_BACKOFF = Backoff(first=1.0, limit=20.0)
 _REFUSED_BACKOFF = Backoff(first=60.0, limit=600.0)
-_PEER_BACKOFF = Backoff(first=2.0, limit=60.0)
+_PEER_BACKOFF = Backoff(first=2.0, limit=300.0)
 _HELPER_BACKOFF = Backoff(first=0.5, limit=30.0)
 
 
@@ -36,5 +36,5 @@ class Timing:
     refused_backoff: Backoff = _REFUSED_BACKOFF
     """After a refusal that trying again soon does not mend: a wrong server key, a closed registration."""
     peer_backoff: Backoff = _PEER_BACKOFF
-    """Between attempts to reach a peer that is online and not connected."""
+    """Between attempts to reach a peer that is online and not connected; whatever changes at either end starts anew."""
     helper_backoff: Backoff = _HELPER_BACKOFF
