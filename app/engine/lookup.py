@@ -28,7 +28,7 @@ def find_peer(state: EngineState, text: str) -> Address:
     found = {
         each.address
         for each in state.peers
-        if each.address == address or wanted in (each.nickname.casefold(), each.alias.casefold())
+        if each.address == address or (wanted and wanted in (each.nickname.casefold(), each.alias.casefold()))
     }
     if len(found) != 1:
         raise engine_error("peer-ambiguous" if found else "peer-not-found", name=text)

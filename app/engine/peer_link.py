@@ -114,6 +114,7 @@ class PeerLink:
         self._needs_handshake = True
         self._attempt = 0
         self._reach_at = now
+        self._reached_at = float("-inf")
         self._rekey_at = now
 
     # --- what holds
@@ -212,7 +213,7 @@ class PeerLink:
         self.failed_networks = event.failed & shared
         self.unproven = not networks and not self.up
         if not networks:
-            self._reach_at = now + self._timing.peer_backoff.limit
+            self._reach_at = now + self._timing.peer_backoff.delay(5, random.random())
             return False
         # A peer whose helper or engine started anew shakes hands from elsewhere while its old tunnel still seems up.
         fresh = self._needs_handshake or event.endpoint != self._endpoint()
@@ -349,15 +350,17 @@ class PeerLink:
         self.flush(now)
 
     def wanted(self, now: float) -> None:
-        """The computer sends to this peer, and there is no tunnel: try soon."""
+        """The computer sends to this peer, and there is no tunnel: try soon, but let a running search end first."""
         if self._wants_tunnel():
-            self._reach_at = min(self._reach_at, now + 1.0)
+            search_ends = self._reached_at + self._timing.peer_backoff.delay(3, 1.0)
+            self._reach_at = min(self._reach_at, max(now + 1.0, search_ends))
 
     def _wants_tunnel(self) -> bool:
         """A peer that the server does not see is still sought while its tunnel is silent: it may see us."""
         return self.enabled and not self.up and (self.shared.online or self.monitor is not None)
 
     def _reach(self, now: float) -> None:
+        self._reached_at = now
         self._reach_at = now + self._timing.peer_backoff.delay(self._attempt, random.random())
         self._attempt += 1
         self._needs_handshake = True

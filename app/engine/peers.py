@@ -213,7 +213,7 @@ class Peers:
         except RemoteProtocolError as error:
             self.counters["wrong-peer-key"] += 1
             logger.debug("%s", error)
-            await asyncio.sleep(self._timing.peer_backoff.limit)
+            await asyncio.sleep(self._timing.peer_backoff.delay(5, 1.0))
         finally:
             self._fetching.discard(peer)
         self._on_key()

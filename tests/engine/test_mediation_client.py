@@ -63,7 +63,7 @@ class Setting:
     async def __aexit__(self, *_: object) -> None:
         await self.client.stop()
         await self.tasks.close()
-        for _ in range(5):  # turns of the loop: a connection that just came leaks if its server is closed already
+        for _turn in range(5):  # turns of the loop: a connection that just came leaks if its server is closed already
             await asyncio.sleep(0)
         self.server.close()
         await self.server.wait_closed()

@@ -1,0 +1,115 @@
+"""Which endpoints a computer tells its peers, and what it learns from reflectors."""
+
+import asyncio
+from ipaddress import IPv4Network
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine.candidates import Reflectors, as_candidates, host_endpoints, read_addresses, resolve_reflectors
+from app.engine.timing import Timing
+from app.platform.addresses import LocalAddress
+from app.protocol import stun
+from app.protocol.messages import MAX_CANDIDATES, CandidateKind
+from app.protocol.stun import MessageClass, StunMessage
+from app.protocol.wire import Endpoint
+
+REFLECTORS = (Endpoint("198.51.100.1", 1), Endpoint("198.51.100.1", 2))
+QUICK = Timing(reflector_timeout=0.05, reflector_retry=0.0)
+
+
+def test_the_virtual_adapter_is_no_candidate() -> None:
+    addresses = [
+        LocalAddress("eth0", "192.168.1.5"),
+        LocalAddress("eth0", "2001:db8::5"),
+        LocalAddress("buri0", "10.1.0.9"),
+        LocalAddress("other", "10.77.3.4"),
+        LocalAddress("other", "fd62:7572:6900::a4d:304"),
+    ]
+    pool = IPv4Network("10.77.0.0/16")
+    found = host_endpoints(addresses, 4_000, "buri0", pool, ipv6=True)
+    assert found == [Endpoint("192.168.1.5", 4_000), Endpoint("2001:db8::5", 4_000)]
+    assert host_endpoints(addresses, 4_000, "buri0", pool, ipv6=False) == [Endpoint("192.168.1.5", 4_000)]
+    assert Endpoint("10.77.3.4", 1) in host_endpoints(addresses, 1, "buri0", None, ipv6=False)
+
+
+def test_an_address_that_is_seen_from_outside_unchanged_is_told_once() -> None:
+    host, outside = Endpoint("203.0.113.5", 4_000), Endpoint("198.51.100.7", 9)
+    told = as_candidates([host], [host, outside])
+    assert [(each.kind, each.host) for each in told] == [
+        (CandidateKind.HOST, "203.0.113.5"),
+        (CandidateKind.REFLEXIVE, "198.51.100.7"),
+    ]
+
+
+endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), st.integers(1, 65_535))
+
+
+@given(st.lists(endpoints, max_size=40), st.lists(endpoints, max_size=8))
+def test_a_computer_with_many_addresses_tells_what_fits_and_the_outside_first(
+    hosts: list[Endpoint], reflexive: list[Endpoint]
+) -> None:
+    told = as_candidates(hosts, reflexive)
+    assert len(told) <= MAX_CANDIDATES
+    assert len({(each.host, each.port) for each in told}) == len(told)
+    outside = set(reflexive) - set(hosts)
+    assert sum(each.kind is CandidateKind.REFLEXIVE for each in told) >= min(4, len(outside))
+
+
+class Mirror:
+    """Answers questions to some reflectors."""
+
+    def __init__(self, silent: tuple[Endpoint, ...] = (), wrong: bool = False) -> None:
+        self.silent, self.wrong = silent, wrong
+        self.asked: list[Endpoint] = []
+        self.reflectors = Reflectors(self.send, QUICK)
+        self.reflectors.endpoints = REFLECTORS
+
+    def send(self, endpoint: Endpoint, data: bytes) -> None:
+        self.asked.append(endpoint)
+        if endpoint in self.silent:
+            return
+        question = stun.decode(data)
+        mapped = None if self.wrong else Endpoint("203.0.113.5", 7_000 + endpoint.port)
+        answer = StunMessage(MessageClass.SUCCESS, question.transaction_id, mapped_address=mapped)
+        asyncio.get_running_loop().call_soon(self.reflectors.receive, answer)
+
+
+def test_reflectors_tell_the_outside_endpoints_and_are_not_asked_again_soon() -> None:
+    async def story() -> None:
+        mirror = Mirror()
+        expected = (Endpoint("203.0.113.5", 7_001), Endpoint("203.0.113.5", 7_002))
+        assert await mirror.reflectors.ask() == expected
+        assert await mirror.reflectors.ask() == expected
+        assert len(mirror.asked) == 2
+        mirror.reflectors.forget()
+        await mirror.reflectors.ask()
+        assert len(mirror.asked) == 4
+
+    asyncio.run(story())
+
+
+def test_a_mute_reflector_holds_up_nobody() -> None:
+    async def story() -> None:
+        mirror = Mirror(silent=REFLECTORS[:1])
+        assert await mirror.reflectors.ask() == (Endpoint("203.0.113.5", 7_002),)
+        for useless in (Mirror(silent=REFLECTORS), Mirror(wrong=True)):
+            assert await useless.reflectors.ask() == ()
+        empty = Reflectors(mirror.send, QUICK)
+        assert await empty.ask() == ()
+
+    asyncio.run(story())
+
+
+def test_answers_to_questions_that_were_not_asked_are_not_ours() -> None:
+    reflectors = Reflectors(lambda _endpoint, _data: None, QUICK)
+    assert not reflectors.receive(StunMessage(MessageClass.SUCCESS, bytes(12), mapped_address=REFLECTORS[0]))
+
+
+def test_the_reflectors_of_a_server_are_at_its_addresses() -> None:
+    assert asyncio.run(resolve_reflectors("127.0.0.1", (5, 6))) == (Endpoint("127.0.0.1", 5), Endpoint("127.0.0.1", 6))
+    assert asyncio.run(resolve_reflectors("no such host.invalid", (5,))) == ()
+
+
+def test_this_computers_addresses_can_be_read() -> None:
+    assert all(each.address for each in read_addresses())
