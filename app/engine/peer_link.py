@@ -165,6 +165,8 @@ class PeerLink:
         self._remote, self._candidates = credentials, candidates
         if message.wants_answer:
             self._outlet.introduce(self.peer, False)
+            if self.monitor is not None and not restarted:
+                self.monitor.suspect(now)  # the peer has lost the tunnel: our probe opens the way to us again
         self.flush(now)
 
     def receive_stun(self, data: bytes, endpoint: Endpoint, now: float) -> None:
@@ -193,8 +195,10 @@ class PeerLink:
         if self.monitor is not None:
             self.monitor.observe_traffic(last_sent, last_received, now)
 
-    def network_changed(self, now: float) -> None:
-        """This computer's addresses or routes changed."""
+    def network_changed(self, now: float, renew_keys: bool) -> None:
+        """This computer's addresses or routes changed, or it slept."""
+        if renew_keys:
+            self._rekey_at = now
         if self.monitor is not None:
             self.monitor.suspect(now)
         if self._remote is not None:

@@ -167,12 +167,12 @@ class Peers:
             self._by_username[link.finder.own.username] = address
         self._changed()
 
-    def network_changed(self) -> None:
-        """This computer's addresses or routes changed."""
+    def network_changed(self, renew_keys: bool = False) -> None:
+        """This computer's addresses or routes changed, or it slept."""
         self.reflectors.forget()
         now = self._now()
         for link in self.links.values():
-            link.network_changed(now)
+            link.network_changed(now, renew_keys)
         self._changed()
 
     def close_all(self) -> None:
