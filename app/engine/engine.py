@@ -130,7 +130,7 @@ class Engine:
         )
         self._pings = Pings(self._send_to, self._place)
         self._chat = Chat(self._peers.send_message, self._peers.is_up, self._deadlines.changed)
-        self._surroundings = Surroundings(self._network_changed)
+        self._surroundings = Surroundings(self._network_changed, self._woke)
         self._parts = Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
         self._refreshing: asyncio.Handle | None = None
         self._reading_statistics = False
@@ -294,6 +294,12 @@ class Engine:
             self._peers.network_changed()
         else:
             self._peers.reflectors.forget()
+
+    def _woke(self) -> None:
+        """The computer slept: whatever seems connected may be dead, and keys are renewed."""
+        self._hosts_before = self._host_endpoints()
+        self._client.reconnect()
+        self._peers.network_changed(renew_keys=True)
 
     def _host_endpoints(self) -> list[Endpoint]:
         interface = self._helper.interface

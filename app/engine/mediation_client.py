@@ -145,6 +145,12 @@ class MediationClient:
                 self._writer.transport.abort()
         self.try_now()
 
+    def reconnect(self) -> None:
+        """The connection may be dead without a sign: make a new one at once."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+        self.try_now()
+
     async def settled(self) -> None:
         """Wait until logged in and synchronised. Raises the EngineError that ended the present try."""
         await self._settled.wait()

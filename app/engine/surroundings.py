@@ -23,10 +23,10 @@ _READ_SIZE = 65_536
 
 
 class Surroundings:
-    """Calls `on_change()` after addresses or routes changed, and after the computer slept."""
+    """Calls `on_change()` after addresses or routes changed, and `on_wake()` after the computer slept."""
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        self._on_change = on_change
+    def __init__(self, on_change: Callable[[], None], on_wake: Callable[[], None]) -> None:
+        self._on_change, self._on_wake = on_change, on_wake
         self._socket: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._look: asyncio.TimerHandle | None = None
@@ -73,6 +73,6 @@ class Surroundings:
         loop = asyncio.get_running_loop()
         ahead = time.time() - loop.time()
         if abs(ahead - self._ahead) > SLEPT:
-            self._settle()
+            self._on_wake()
         self._ahead = ahead
         self._look = loop.call_later(LOOK_INTERVAL, self._look_at_clocks)

@@ -219,3 +219,36 @@ def test_commands_without_a_connection_say_so(tmp_path: Path) -> None:
         await anna.engine.login()
 
     tell(tmp_path, story)
+
+
+def test_a_computer_that_moves_to_another_network_keeps_its_tunnel(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben = await world.person("anna", world.router()), await world.person("ben", world.router())
+        await anna.engine.create_network("family", "secret words")
+        await ben.engine.join_network("family", "secret words")
+        await anna.until_connected(ben)
+        await ben.until_connected(anna)
+        before, sessions = ben.peer(anna).endpoint, len(anna.helper.installed)
+        computer = anna.helper.computer
+        computer.router, computer.address = world.router(), "192.168.2.77"
+        anna.engine._network_changed()
+        await ben.until(lambda: ben.sees(anna, PeerStatus.DIRECT) and ben.peer(anna).endpoint != before)
+        await anna.until_connected(ben)
+        await assert_they_talk(anna, ben)
+        assert len(anna.helper.installed) <= sessions + 1
+
+    tell(tmp_path, story)
+
+
+def test_a_computer_that_slept_is_back_at_once_with_fresh_keys(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, _ = await meet(world)
+        sessions = len(anna.helper.installed)
+        for person in (anna, ben):
+            person.engine._woke()
+        await anna.until(lambda: len(anna.helper.installed) > sessions)
+        await anna.until(lambda: anna.state.server.status is ServerStatus.ONLINE)
+        await anna.until_connected(ben)
+        await assert_they_talk(anna, ben)
+
+    tell(tmp_path, story)
