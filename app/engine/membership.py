@@ -80,10 +80,27 @@ class Membership:
         token, wrapping_key = await self._keys_to_join(parameters, password)
         network = NetworkId(parameters.network)
         before = self._networks.joined.get(network)
-        joined = JoinedNetwork(parameters.name, None if before is None else before.owner, secret, wrapping_key)
+        if before is not None and _name_key(before.name) != _name_key(name):
+            raise engine_error("server-protocol", reason="It answered with the number of another network")
         answer = await self._ask_to_join(network, token)
-        self._networks.remember(network, joined)
+        self._networks.remember(network, self._joined(network, parameters.name, secret, wrapping_key))
         return JoinResult(network, isinstance(answer, Pending))
+
+    def _joined(self, network: NetworkId, name: str, secret: bytes | None, wrapping_key: bytes | None) -> JoinedNetwork:
+        """What to remember. A secret that is here already goes only for one that the person brings.
+
+        Raises EngineError for a password of which this computer can tell that it is wrong.
+        """
+        before, known = self._networks.joined.get(network), self._networks.all.get(network)
+        if before is None:
+            return JoinedNetwork(name, None, secret, wrapping_key)
+        wrapped = None if known is None else known.state.wrapped_secret
+        if before.secret is not None and wrapping_key is not None and wrapped is not None:
+            try:
+                network_secret.unwrap(wrapped, wrapping_key, name)
+            except RemoteProtocolError:
+                raise engine_error("secret-wrong", name=name) from None
+        return JoinedNetwork(name, before.owner, secret or before.secret, wrapping_key)
 
     async def _keys_to_join(
         self, parameters: JoinParameters, password: str | None

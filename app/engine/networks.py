@@ -39,6 +39,9 @@ MAX_MEMBERS = 4_096
 MAX_WAITING_STATEMENTS = 256
 """Statements of one network that wait for its owner's key."""
 
+_OWNER_CHANGED = "owner-changed"
+_DOES_NOT_OPEN = "secret-does-not-open"
+
 
 class JoinedNetwork(Struct, frozen=True):
     """What this computer remembers of a network that the person made or joined here. Holds secrets: kept sealed."""
@@ -196,7 +199,10 @@ class Networks:
     # --- what this computer knows for itself
 
     def remember(self, network: NetworkId, joined: JoinedNetwork) -> None:
-        """The person made or joined this network here."""
+        """The person made or joined this network here. Beyond MAX_NETWORKS the oldest that is long gone gives way."""
+        if network not in self.joined and len(self.joined) >= MAX_NETWORKS:
+            gone = next((each for each in self.joined if each not in self.all), next(iter(self.joined)))
+            logger.warning("forgot the network %s to make room", self.joined.pop(gone).name)
         self.joined[network] = joined
         self._meet_owner(network)
         self._open_secret(network)
@@ -215,20 +221,27 @@ class Networks:
         if joined.owner is None:
             self._update(network, owner=known.state.owner)
         elif joined.owner != known.state.owner:
-            self.untrusted[network] = "owner-changed"
+            self.untrusted[network] = _OWNER_CHANGED
+        elif self.untrusted.get(network) == _OWNER_CHANGED:
+            del self.untrusted[network]
 
     def _open_secret(self, network: NetworkId) -> None:
+        """With the password's key. One that opens nothing takes away no secret that was there before."""
         joined, known = self.joined.get(network), self.all.get(network)
-        if joined is None or known is None or joined.secret is not None or joined.wrapping_key is None:
+        if joined is None or known is None or joined.wrapping_key is None:
             return
         if known.state.status is not MemberStatus.MEMBER or known.state.wrapped_secret is None:
             return
         try:
             secret = network_secret.unwrap(known.state.wrapped_secret, joined.wrapping_key, known.state.name)
         except RemoteProtocolError:
-            self.untrusted[network] = "secret-does-not-open"
+            if joined.secret is None:
+                self.untrusted.setdefault(network, _DOES_NOT_OPEN)
+            else:
+                self._update(network, wrapping_key=None)
             return
-        self.untrusted.pop(network, None)
+        if self.untrusted.get(network) == _DOES_NOT_OPEN:
+            del self.untrusted[network]
         self._update(network, secret=secret, wrapping_key=None)
 
     def _update(self, network: NetworkId, **changes: object) -> None:

@@ -5,16 +5,27 @@ The liars here are the real server with its store written behind its back, or wi
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from app.engine.errors import EngineError
 from app.engine.networks import JoinedNetwork
-from app.engine.state import PeerStatus, ServerStatus
+from app.engine.state import PeerStatus, Protection, ServerStatus
 from app.protocol.keys import IdentityKey
 from app.protocol.mediation import ServerConversation
-from app.protocol.messages import Member, MemberChanged, MemberStatus, Message, NetworkState, PeerKey, Roster
+from app.protocol.messages import (
+    JoinParameters,
+    Member,
+    MemberChanged,
+    MemberStatus,
+    Message,
+    NetworkState,
+    PeerKey,
+    Roster,
+)
 from app.protocol.wire import Address, NetworkId
 from app.server.store import Store
 from tests.engine.world import Person, World, meet, tell
@@ -202,6 +213,27 @@ def test_a_network_that_is_shown_as_open_keeps_its_secret(tmp_path: Path, lies: 
         await anna.until(lambda: anna.sees(mallory, PeerStatus.UNPROVEN, PeerStatus.FAILED))
         await ben.until(lambda: ben.sees(mallory, PeerStatus.UNPROVEN, PeerStatus.FAILED))
         assert sessions_with(anna, mallory) == sessions_with(ben, mallory) == 0
+
+    tell(tmp_path, story)
+
+
+@pytest.mark.parametrize("name", ["family", "party"])
+def test_joining_an_open_network_opens_no_network_with_a_secret(tmp_path: Path, lies: list[Lie], name: str) -> None:
+    async def story(world: World) -> None:
+        def another_number(message: Message) -> Message | None:
+            if isinstance(message, JoinParameters):
+                return JoinParameters(message.request, network, name, None)
+            if isinstance(message, NetworkState):
+                return msgspec.structs.replace(message, salt=None, wrapped_secret=None)
+            return None
+
+        anna, _ben, network = await meet(world)
+        carl = await world.person("carl")
+        await carl.engine.create_network("party")
+        lies.append(another_number)
+        with suppress(EngineError):
+            await anna.engine.join_network(name)
+        assert next(each for each in anna.state.networks if each.id == network).protection is Protection.PROVED
 
     tell(tmp_path, story)
 

@@ -130,6 +130,17 @@ def test_a_new_password_leaves_members_alone_and_is_asked_of_new_ones(tmp_path: 
     tell(tmp_path, story)
 
 
+def test_a_wrong_password_takes_nothing_from_a_member(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, network = await meet(world)
+        assert await refusal(ben.engine.join_network("family", "not this one")) == "secret-wrong"
+        assert (await ben.engine.join_network("family", "secret words")).network == network
+        await world.restart(ben)
+        await ben.until_connected(anna)
+
+    tell(tmp_path, story)
+
+
 def test_an_invite_only_network_lets_in_who_has_the_link(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         anna, ben, carl = [await world.person(name) for name in ("anna", "ben", "carl")]

@@ -173,6 +173,36 @@ def test_another_owner_than_at_first_is_not_believed() -> None:
     assert networks.shared_peers() == {}
 
 
+def test_a_password_that_opens_the_secret_makes_no_other_owner_believed() -> None:
+    key = bytes(range(32))
+    wrapped = network_secret.wrap(network_secret.new_secret(), key, "family")
+    networks = model({FAMILY: JoinedNetwork("family", OWNER, None, key)})
+    tell(networks, state(owner=BEN, salt=bytes(16), wrapped=wrapped), roster(member(OWNER)))
+    assert networks.joined[FAMILY].secret is not None
+    assert networks.untrusted == {FAMILY: "owner-changed"}
+    assert networks.shared_peers() == {}
+    tell(networks, state(salt=bytes(16), wrapped=wrapped))
+    assert networks.untrusted == {}
+    assert set(networks.shared_peers()) == {OWNER}
+
+
+def test_a_password_that_opens_nothing_takes_no_secret_away() -> None:
+    networks = model({FAMILY: JoinedNetwork("family", OWNER, b"s" * 32)})
+    tell(networks, state(salt=bytes(16), wrapped=bytes(60)), roster(member(OWNER)))
+    networks.remember(FAMILY, JoinedNetwork("family", OWNER, b"s" * 32, bytes(32)))
+    assert networks.joined[FAMILY] == JoinedNetwork("family", OWNER, b"s" * 32)
+    assert set(networks.shared_peers()) == {OWNER}
+
+
+def test_networks_that_are_long_gone_make_room_for_new_ones() -> None:
+    networks = model({NetworkId(number): JoinedNetwork("gone") for number in range(1, MAX_NETWORKS + 1)})
+    tell(networks, state(network=1))
+    networks.remember(NetworkId(5_000), JoinedNetwork("new"))
+    assert len(networks.joined) == MAX_NETWORKS
+    assert {1, 5_000} <= networks.joined.keys()
+    assert 2 not in networks.joined
+
+
 def test_too_many_networks_are_dropped_and_counted() -> None:
     networks = model()
     tell(networks, *(state(number) for number in range(1, MAX_NETWORKS + 3)))
