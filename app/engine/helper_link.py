@@ -176,6 +176,9 @@ class HelperLink:
             return False
         if not isinstance(reply, InterfaceReady):
             return False
+        if self._wanted is None:  # not wanted any more since it was asked for
+            await self._remove(client)
+            return True
         self.interface, self._configured = reply, wanted
         self._set(HelperStatus.UP)
         self._on_up(reply)
@@ -189,6 +192,9 @@ class HelperLink:
             return
         self._interface_gone()
         self._set(HelperStatus.READY)
+        await self._remove(client)
+
+    async def _remove(self, client: HelperClient) -> None:
         try:
             await client.request(RemoveInterface(request=0))
         except HelperFailed as error:

@@ -117,3 +117,28 @@ def test_a_helper_that_dies_and_an_adapter_that_goes_are_made_anew(tmp_path: Pat
         await setting.close()
 
     asyncio.run(story())
+
+
+def test_an_adapter_that_is_not_wanted_any_more_when_it_comes_up_goes_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        setting = Setting(tmp_path)
+        made, removed = asyncio.Event(), asyncio.Event()
+
+        def look() -> None:
+            (made if setting.helper.interface is not None else removed).set()
+
+        await setting.helper.start()
+        setting.link.start()
+        await setting.until(HelperStatus.READY)
+        setting.helper.listeners.add(look)
+        setting.link.want_interface(ME, 16)
+        async with asyncio.timeout(20):
+            await made.wait()  # and the answer is under way
+            await setting.link.remove_interface()
+            await removed.wait()
+        assert (setting.link.status, setting.link.interface, setting.told) == (HelperStatus.READY, None, [])
+        setting.link.want_interface(ME, 16)
+        await setting.until(HelperStatus.UP)
+        await setting.close()
+
+    asyncio.run(story())
