@@ -10,6 +10,7 @@ once, at the engine's edge. The code travels to the command line, which ends wit
 Raised throughout the engine; shown by the command line and the UI. It may not hold secrets.
 """
 
+import shlex
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -419,10 +420,14 @@ SENTENCES: Final[dict[str, Sentences]] = {
 
 
 def engine_error(code: str, **details: object) -> EngineError:
-    """The error of a code in `SENTENCES`, with its details filled in. Raises KeyError if one is missing: a bug."""
+    """The error of a code in `SENTENCES`, with its details filled in. Raises KeyError if one is missing: a bug.
+
+    In a remedy details stand within commands, where a name that somebody else chose must be one harmless word.
+    """
     sentences = SENTENCES[code]
-    message, remedy = (text.format(**details)[:MAX_SENTENCE] for text in (sentences.message, sentences.remedy))
-    return EngineError(code, sentences.title, message, remedy)
+    words = {name: shlex.quote(str(detail)) for name, detail in details.items()}
+    message, remedy = sentences.message.format(**details), sentences.remedy.format(**words)
+    return EngineError(code, sentences.title, message[:MAX_SENTENCE], remedy[:MAX_SENTENCE])
 
 
 def refused(reason: Refusal) -> EngineError:

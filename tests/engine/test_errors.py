@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,3 +103,10 @@ def test_an_error_of_ones_own_needs_no_table() -> None:
 
 def test_a_long_detail_is_cut_to_what_the_command_line_takes() -> None:
     assert len(engine_error("server-protocol", reason="x" * 2_000).message) == errors.MAX_SENTENCE
+
+
+def test_a_name_that_is_a_trap_can_be_pasted_with_the_command_around_it() -> None:
+    error = engine_error("peer-key-changed", name="ben; rm -rf ~ `id`")
+    commands = re.findall(r"`(buri .*?)`[,.]", error.remedy + ".")
+    assert [shlex.split(each)[2:] for each in commands] == [["ben; rm -rf ~ `id`"]] * 2
+    assert engine_error("password-needed", name="lan party").remedy == "Give it: `buri join 'lan party' PASSWORD`."
