@@ -18,7 +18,7 @@ COUNTERS: Final = (
     "drop-udp-full",  # the UDP socket was full and the packet could not wait
     "drop-udp-unreachable",  # the system has no route to the endpoint
     "drop-udp-refused",  # the system refused the datagram for another reason
-    "drop-endpoint",  # no endpoint this socket can send to
+    "drop-endpoint",  # to or from an endpoint that this socket can't send to by its address alone
     "drop-unknown-datagram",  # neither STUN nor handshake nor tunnel data
     "drop-unknown-session",  # receiver index of no session
     "drop-malformed",  # tunnel data or a packet in it that is not well formed
@@ -26,6 +26,7 @@ COUNTERS: Final = (
     "drop-replayed",  # seen before, or too old to know
     "drop-inner-source",  # a peer's packet that is not from the peer's address
     "drop-inner-destination",  # a peer's packet that is not for us
+    "drop-message-rate",  # engine messages of a peer beyond the rate
     "drop-tun-full",  # the adapter took no more packets
     "drop-tun-refused",  # the adapter refused the packet
     "drop-engine-busy",  # STUN or handshake datagrams beyond the rate, or the engine reads too slowly

@@ -70,6 +70,7 @@ _GRO_SIZE = Struct("=i")
 _ANCILLARY_ROOM = socket.CMSG_SPACE(_GRO_SIZE.size)
 _CONTINUES = header_word(DataFlag.CONTINUES) & 0x00FF0000
 _PARTIAL = header_word(DataFlag.PARTIAL_CHECKSUM) & 0x00FF0000
+_MERGES = header_word(DataFlag.CONTINUES | DataFlag.PARTIAL_CHECKSUM)
 _KNOWN_WORDS = frozenset(header_word(flags) for flags in range(4))
 
 
@@ -148,6 +149,9 @@ class Inbound:
 
     def _handle(self, length: int, slot: int, path: SocketAddress) -> None:
         """One train of `length` bytes in slots of `slot` bytes, all from one endpoint."""
+        if len(path) == 4 and path[3]:  # link-local: what only this computer could answer is no peer's path
+            self._counters["drop-endpoint"] += -(-length // (slot or 1))
+            return
         kind = self._buffer[0]
         is_train = length > slot >= AEAD_OVERHEAD and kind == DatagramType.DATA
         if is_train and self._open_train(length, slot, path):
@@ -197,6 +201,10 @@ class Inbound:
 
         False, and nothing done, if it is another.
         """
+        (index,) = RECEIVER_INDEX.unpack_from(self._buffer)
+        session = self._table.sessions.get(index)
+        if session is None or session.aead is None:  # before a stranger's slot length costs us a layout
+            return False
         layout = self._layouts.get(slot) or self._new_layout(slot)
         count = -(-length // slot)
         last = length - (count - 1) * slot
@@ -204,8 +212,7 @@ class Inbound:
             return False
         fields = layout.headers(count).unpack_from(self._buffer)
         words, ids = fields[0::3], fields[2::3]
-        session = self._table.sessions.get(fields[1])
-        if session is None or session.aead is None or fields[1::3].count(fields[1]) != count:
+        if fields[1::3].count(index) != count:
             return False
         window = session.tunnel.window
         runs = successive_runs(ids)
@@ -256,6 +263,8 @@ class Inbound:
         """Segments `start` to `end`, of successive ids: split them into runs, each a segment and what continues it."""
         while start < end:
             stop = start + 1
+            if words[stop:end].count(_MERGES) == end - stop:
+                stop = end
             while stop < end and words[stop] & _CONTINUES:
                 stop += 1
             partial = bool(words[start] & _PARTIAL)
@@ -296,6 +305,9 @@ class Inbound:
         if len(message) > MAX_MESSAGE:
             self._counters["drop-malformed"] += 1
             return
+        if not session.peer.notices.take(self._now):
+            self._counters["drop-message-rate"] += 1
+            return
         endpoint = UdpEndpoint(*endpoint_of(path))
         self._notify(MessageReceived(session.peer.address, session.tunnel.local_index, endpoint, message))
 
@@ -315,6 +327,8 @@ class Inbound:
         transport = transport_offset(first, 0)
         tcp = is_tcp(first, 0)
         if not transport or not (self._merges_tcp if tcp else self._merges_udp):
+            return False
+        if len(first) <= transport + (20 if tcp else 8):
             return False
         header = transport + ((first[transport + 12] >> 4) * 4 if tcp else 8)
         payload = len(first) - header
@@ -378,7 +392,7 @@ class Inbound:
     def _check_path(self, session: PeerSession, path: SocketAddress) -> None:
         """Tell once when a peer's packets come from elsewhere than we send."""
         peer = session.peer
-        if path not in (peer.path, peer.told_path):
+        if path not in (peer.path, peer.told_path) and peer.notices.take(self._now):
             peer.told_path = path
             self._notify(EndpointChanged(peer.address, UdpEndpoint(*endpoint_of(path))))
 

@@ -3,11 +3,15 @@
 Plain objects that the pump changes between packets; nothing here does I/O. Used by outbound.py, inbound.py, control.py.
 """
 
+from app.dataplane.counters import TokenBucket
 from app.protocol.tunnel import AeadSession, TunnelSession
 from app.protocol.wire import Endpoint
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 """As the UDP socket reports it: two fields of an IPv4 socket, four of an IPv6 one."""
+
+NOTICE_RATE, NOTICE_BURST = 1_000.0, 1_000.0
+"""What the engine is told a second because of one peer: its engine messages and moves. Chat stays far below."""
 
 
 class Interface:
@@ -30,6 +34,7 @@ class Peer:
         "broadcast",
         "last_received",
         "last_sent",
+        "notices",
         "path",
         "received_bytes",
         "received_packets",
@@ -46,6 +51,7 @@ class Peer:
         self.told_path = path
         """The endpoint that EndpointChanged last named, or the path."""
         self.broadcast = True
+        self.notices = TokenBucket(NOTICE_RATE, NOTICE_BURST)
         self.sessions: list[PeerSession] = []
         """In the order of their installation; all of them receive."""
         self.sending: PeerSession | None = None

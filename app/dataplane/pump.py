@@ -65,31 +65,33 @@ class Pump:
 
     def run(self) -> None:
         """Carry packets until the control socket closes or the adapter is gone."""
-        options = self._options
-        tun, udp, control = options.tun, options.udp.fileno(), options.control.fileno()
+        tun, udp, control = self._options.tun, self._options.udp.fileno(), self._options.control.fileno()
         poll = select.poll()
-        interests = {tun: select.POLLIN, udp: select.POLLIN, control: select.POLLIN}
-        for fd, interest in interests.items():
-            poll.register(fd, interest)
+        for fd in (tun, udp, control):
+            poll.register(fd, select.POLLIN)
+        blocked = unsent = False
         try:
             while True:
-                ready = dict(poll.poll())
+                ready = poll.poll()
                 self._now = time.monotonic()
-                if ready.get(tun, 0) & _BROKEN:
-                    return
-                if udp in ready:
-                    self._turn_udp(ready[udp])
-                if tun in ready:
-                    self._outbound.forward(self._now)
-                if control in ready:
-                    self._control.receive(self._execute)
+                for fd, events in ready:
+                    if fd == tun:
+                        if events & _BROKEN:
+                            return
+                        self._outbound.forward(self._now)
+                    elif fd == udp:
+                        self._turn_udp(events)
+                    else:
+                        self._control.receive(self._execute)
                 if self._control.wants_to_send:
                     self._control.send()
-                blocked = self._port.blocked
-                self._set_interest(poll, interests, tun, 0 if blocked else select.POLLIN)
-                self._set_interest(poll, interests, udp, select.POLLIN | (select.POLLOUT if blocked else 0))
-                unsent = select.POLLOUT if self._control.wants_to_send else 0
-                self._set_interest(poll, interests, control, select.POLLIN | unsent)
+                if blocked != self._port.blocked:
+                    blocked = self._port.blocked
+                    poll.modify(tun, 0 if blocked else select.POLLIN)
+                    poll.modify(udp, select.POLLIN | select.POLLOUT if blocked else select.POLLIN)
+                if unsent != self._control.wants_to_send:
+                    unsent = self._control.wants_to_send
+                    poll.modify(control, select.POLLIN | select.POLLOUT if unsent else select.POLLIN)
         except ControlClosed:
             return
 
@@ -102,9 +104,3 @@ class Pump:
 
     def _execute(self, request: PumpRequest) -> Reply:
         return self._requests.execute(request, self._now)
-
-    @staticmethod
-    def _set_interest(poll: select.poll, interests: dict[int, int], fd: int, interest: int) -> None:
-        if interests[fd] != interest:
-            interests[fd] = interest
-            poll.modify(fd, interest)
