@@ -8,8 +8,11 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from app.engine.errors import engine_error
 from app.engine.state import ChatMessage, ChatStatus
@@ -31,8 +34,18 @@ MAX_HISTORY = 200
 """Messages remembered for each peer."""
 MAX_QUEUED = 200
 """Messages that wait for one absent peer."""
+MAX_UNDELIVERED = 1_000
+"""Messages that wait for all absent peers together: what is written at each change stays small."""
 
 Subscriber = Callable[[ChatMessage], None]
+
+
+class UndeliveredChat(Struct, frozen=True):
+    """A message that waits for its peer, as it is remembered over a restart."""
+
+    peer: Address
+    text: Annotated[str, Meta(max_length=MAX_CHAT)]
+    time: float
 
 
 class _PeerChat:
@@ -41,22 +54,26 @@ class _PeerChat:
     def __init__(self) -> None:
         self.conversation = ChatConversation()
         self.history: deque[ChatMessage] = deque(maxlen=MAX_HISTORY)
+        self.undelivered: dict[int, ChatMessage] = {}
+        """Ours that are not delivered and have not failed, by number: they outlive the history and a restart."""
         self.queued: deque[int] = deque()
-        """Our numbers of messages that wait for a tunnel."""
+        """The numbers of those that wait for a tunnel."""
         self.numbers: dict[ChatId, int] = {}
         """Our numbers of messages that are on their way."""
         self.stalled: dict[ChatId, int] = {}
         """Our numbers of messages that were on their way when the tunnel went; the peer may have them."""
 
     def find(self, number: int) -> ChatMessage | None:
-        return next((each for each in reversed(self.history) if each.id == number), None)
+        return self.undelivered.get(number) or next(
+            (each for each in reversed(self.history) if each.id == number), None
+        )
 
 
 class Chat:
     """All conversations.
 
     `send` seals a message to a peer, `is_up` tells whether there is a tunnel to it, `on_deadline` is called when a
-    deadline may have moved.
+    deadline may have moved, `on_remember` when `undelivered` changed and should be written.
     """
 
     def __init__(
@@ -64,10 +81,11 @@ class Chat:
         send: Callable[[Address, bytes], None],
         is_up: Callable[[Address], bool],
         on_deadline: Callable[[], None],
+        on_remember: Callable[[], None],
     ) -> None:
         self._send_message = send
         self._is_up = is_up
-        self._on_deadline = on_deadline
+        self._on_deadline, self._on_remember = on_deadline, on_remember
         self._peers: dict[Address, _PeerChat] = {}
         self._last_number = 0
         self._subscribers: list[Subscriber] = []
@@ -98,15 +116,35 @@ class Chat:
         if not 0 < len(text.encode()) <= MAX_CHAT:
             raise engine_error("chat-too-long", limit=MAX_CHAT)
         chat = self._chat(peer)
-        if len(chat.queued) >= MAX_QUEUED:
+        undelivered = sum(len(each.undelivered) for each in self._peers.values())
+        if len(chat.queued) >= MAX_QUEUED or undelivered >= MAX_UNDELIVERED:
             raise engine_error("chat-queue-full", name=format_address(peer))
-        self._last_number += 1
-        message = ChatMessage(self._last_number, format_address(peer), text, time.time(), ChatStatus.QUEUED)
-        chat.history.append(message)
-        chat.queued.append(message.id)
+        message = self._queue(peer, chat, text, time.time())
         self._tell(message)
         self._send_queued(peer, chat, now)
+        self._on_remember()
         return chat.find(message.id) or message
+
+    def _queue(self, peer: Address, chat: _PeerChat, text: str, written: float) -> ChatMessage:
+        self._last_number += 1
+        message = ChatMessage(self._last_number, format_address(peer), text, written, ChatStatus.QUEUED)
+        chat.history.append(message)
+        chat.undelivered[message.id] = message
+        chat.queued.append(message.id)
+        return message
+
+    def restore(self, messages: Iterable[UndeliveredChat]) -> None:
+        """Messages that waited when the engine stopped last."""
+        for each in messages:
+            self._queue(each.peer, self._chat(each.peer), each.text, each.time)
+
+    def undelivered(self) -> tuple[UndeliveredChat, ...]:
+        """What must survive a restart. One that is under way may reach the peer twice then, rather than not at all."""
+        return tuple(
+            UndeliveredChat(peer, message.text, message.time)
+            for peer, chat in self._peers.items()
+            for message in chat.undelivered.values()
+        )
 
     def tunnel_up(self, peer: Address, now: float) -> None:
         """There is a tunnel: send what waits."""
@@ -195,10 +233,19 @@ class Chat:
                     self._change(chat, number, ChatStatus.QUEUED)
 
     def _change(self, chat: _PeerChat, number: int, status: ChatStatus) -> None:
-        for at, message in enumerate(chat.history):
-            if message.id == number and message.status is not status:
-                chat.history[at] = replace(message, status=status)
-                self._tell(chat.history[at])
+        message = chat.find(number)
+        if message is None or message.status is status:
+            return
+        changed = replace(message, status=status)
+        if status in (ChatStatus.DELIVERED, ChatStatus.FAILED):
+            chat.undelivered.pop(number, None)
+            self._on_remember()
+        elif number in chat.undelivered:
+            chat.undelivered[number] = changed
+        for at, each in enumerate(chat.history):
+            if each.id == number:
+                chat.history[at] = changed
+        self._tell(changed)
 
     def _tell(self, message: ChatMessage) -> None:
         for subscriber in tuple(self._subscribers):

@@ -113,10 +113,22 @@ class Engine:
         self._helper = HelperLink(
             helper, timing, self._tasks, self._interface_up, self._interface_down, self._notified, changed
         )
-        self._peers = Peers(
-            identity,
-            profile.settings.suite,
-            timing,
+        self._peers = self._make_peers()
+        self._pings = Pings(self._send_to, self._place)
+        self._chat = Chat(self._peers.send_message, self._peers.is_up, self._deadlines.changed, self._recorder.mark)
+        self._chat.restore(known.chat)
+        self._surroundings = Surroundings(self._network_changed, self._woke)
+        self._parts = Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
+        self._refreshing: asyncio.Handle | None = None
+        self._reading_statistics = False
+        self._hosts_before: Sequence[Endpoint] = ()
+        self._stopped = False
+
+    def _make_peers(self) -> Peers:
+        return Peers(
+            self._identity,
+            self._profile.settings.suite,
+            self._timing,
             self._tasks,
             self._client,
             self._contacts,
@@ -125,17 +137,9 @@ class Engine:
             self._message,
             self._tunnel_up,
             self._key_known,
-            changed,
+            self._publisher.changed,
             self._deadlines.changed,
         )
-        self._pings = Pings(self._send_to, self._place)
-        self._chat = Chat(self._peers.send_message, self._peers.is_up, self._deadlines.changed)
-        self._surroundings = Surroundings(self._network_changed, self._woke)
-        self._parts = Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
-        self._refreshing: asyncio.Handle | None = None
-        self._reading_statistics = False
-        self._hosts_before: Sequence[Endpoint] = ()
-        self._stopped = False
 
     # --- start and stop
 
@@ -318,7 +322,10 @@ class Engine:
 
     def _to_remember(self) -> ServerMemory:
         return ServerMemory(
-            dict(self._networks.joined), dict(self._contacts.all), tuple(self._networks.memory.export())
+            dict(self._networks.joined),
+            dict(self._contacts.all),
+            tuple(self._networks.memory.export()),
+            self._chat.undelivered(),
         )
 
     # --- what it shows
@@ -526,9 +533,9 @@ class Engine:
         self._trust.mark_verified(peer, verified)
         self._publisher.changed()
 
-    async def accept_new_key(self, peer: Address) -> None:
-        """Trust the key that the roster shows for a peer now; it counts as not verified."""
-        await self._trust.accept_new_key(peer)
+    async def accept_new_key(self, peer: Address, fingerprint: str) -> None:
+        """Trust the key with this fingerprint, if the roster shows it for the peer; it counts as not verified."""
+        await self._trust.accept_new_key(peer, fingerprint)
         self._refresh_soon()
 
     async def set_blocked(self, peer: Address, blocked: bool = True) -> None:

@@ -51,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 MAX_ASKING = 16
 """Keys and introductions asked of the server at a time: a large network must not crowd out what a person asks."""
+WRONG_KEY_PAUSE = 20.0
+"""Seconds until a key is asked for again after the server gave a wrong one."""
 _LAST_STUN_BYTE = 0x3F
 
 

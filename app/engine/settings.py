@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from app.base.atomic_file import write_atomically
+from app.engine.chat import MAX_UNDELIVERED, UndeliveredChat
 from app.engine.contacts import MAX_CONTACTS, Contact
 from app.engine.errors import engine_error
 from app.engine.networks import MAX_NETWORKS, JoinedNetwork
@@ -111,6 +112,8 @@ class ServerMemory(Struct, frozen=True):
     """With their pinned keys."""
     statements: tuple[Annotated[bytes, Meta(max_length=MAX_SIGNED_STATEMENT)], ...] = ()
     """Signed statements of owners, as `MembershipMemory.export` gives them."""
+    chat: Annotated[tuple[UndeliveredChat, ...], Meta(max_length=MAX_UNDELIVERED)] = ()
+    """Messages that wait for absent peers."""
 
 
 class _State(Struct, frozen=True):

@@ -23,7 +23,7 @@ class Pair:
         self.chats: dict[Address, Chat] = {}
         self.changes: list[ChatMessage] = []
         for own, other in ((ANNA, BEN), (BEN, ANNA)):
-            self.chats[own] = Chat(self.sender(own, other), lambda _: self.up, lambda: None)
+            self.chats[own] = Chat(self.sender(own, other), lambda _: self.up, lambda: None, lambda: None)
         self.chats[ANNA].subscribe(self.changes.append)
         self.wire: list[tuple[Address, Address, bytes]] = []
 
@@ -122,3 +122,21 @@ def test_the_history_is_bounded_and_the_subscription_ends() -> None:
     assert pair.chats[ANNA].history(BEN, 1)[0].text == str(MAX_HISTORY + 4)
     assert pair.chats[ANNA].history(Address(9), 5) == ()
     assert pair.chats[ANNA].find(Address(9), 5) is None
+
+
+def test_what_waits_outlives_a_restart_and_a_long_talk() -> None:
+    pair = Pair()
+    pair.up = False
+    pair.chats[ANNA].send(BEN, "waits", pair.now)
+    pair.up = True
+    for number in range(MAX_HISTORY):
+        pair.chats[BEN].send(ANNA, str(number), pair.now)
+        pair.settle()
+    kept = pair.chats[ANNA].undelivered()
+    assert [each.text for each in kept] == ["waits"]
+    anew = Pair()
+    anew.chats[ANNA].restore(kept)
+    anew.chats[ANNA].tunnel_up(BEN, anew.now)
+    anew.settle()
+    assert anew.texts(BEN, ANNA) == ["waits"]
+    assert anew.chats[ANNA].undelivered() == ()

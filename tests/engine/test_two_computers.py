@@ -156,8 +156,11 @@ def test_chat_to_somebody_absent_waits_and_arrives_in_order(tmp_path: Path) -> N
         await anna.until(lambda: anna.sees(ben, PeerStatus.OFFLINE))
         messages = [await anna.engine.send_chat(ben.address, f"line {number}") for number in range(5)]
         assert {each.status for each in messages} == {ChatStatus.QUEUED}
+        await world.restart(anna)
         await world.restart(ben)
-        for message in messages:
+        waiting = anna.engine.chat_history(ben.address)
+        assert [each.text for each in waiting] == [each.text for each in messages]
+        for message in waiting:
             assert (await anna.engine.wait_chat(message)).status is ChatStatus.DELIVERED
         assert [each.text for each in ben.engine.chat_history(anna.address)] == [f"line {n}" for n in range(5)]
 
