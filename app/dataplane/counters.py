@@ -18,7 +18,7 @@ COUNTERS: Final = (
     "drop-udp-full",  # the UDP socket was full and the packet could not wait
     "drop-udp-unreachable",  # the system has no route to the endpoint
     "drop-udp-refused",  # the system refused the datagram for another reason
-    "drop-endpoint",  # to or from an endpoint that this socket can't send to by its address alone
+    "drop-endpoint",  # no endpoint this socket can send to
     "drop-unknown-datagram",  # neither STUN nor handshake nor tunnel data
     "drop-unknown-session",  # receiver index of no session
     "drop-malformed",  # tunnel data or a packet in it that is not well formed

@@ -149,9 +149,6 @@ class Inbound:
 
     def _handle(self, length: int, slot: int, path: SocketAddress) -> None:
         """One train of `length` bytes in slots of `slot` bytes, all from one endpoint."""
-        if len(path) == 4 and path[3]:  # link-local: what only this computer could answer is no peer's path
-            self._counters["drop-endpoint"] += -(-length // (slot or 1))
-            return
         kind = self._buffer[0]
         is_train = length > slot >= AEAD_OVERHEAD and kind == DatagramType.DATA
         if is_train and self._open_train(length, slot, path):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.dataplane.inbound import ENGINE_BURST, MAX_LAYOUTS
+from app.dataplane.peer_table import NOTICE_BURST
 from app.ipc.schema import DatagramReceived, EndpointChanged, MessageReceived, SessionConfirmed, UdpEndpoint
 from app.protocol.tunnel import TunnelSession
 from app.protocol.wire import DataFlag
@@ -159,16 +160,28 @@ def test_a_peer_that_marks_nonsense_as_continued_harms_nobody(run: list[bytes]) 
             assert each[1] == 0
 
 
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("length", range(29, 61))
+def test_continued_segments_too_short_for_their_headers_are_dropped(version: int, length: int) -> None:
+    stump = packet(Flow(NEAR, FAR, version=version), bytes(60), partial=True)[:length]
+    with TwoSides() as sides:
+        tunnel = sealer(sides)
+        arrived = send_train(sides, [tunnel.seal(stump, flag) for flag in flags_of(3)])
+        assert len(arrived) + sides.far.counters["drop-malformed"] in (1, 3)
+
+
 @settings(max_examples=200)
 @given(
-    texts=st.lists(st.binary(min_size=44, max_size=44), min_size=1, max_size=4),
+    texts=st.integers(1, 80).flatmap(lambda size: st.lists(st.binary(min_size=size, max_size=size), max_size=4)),
     flags=st.lists(st.integers(0, 3), min_size=4, max_size=4),
     start=st.sampled_from([b"", b"\x45\x00", PARTIAL_TCP[:20], PARTIAL_TCP[:33], b"\x60", b"\x00"]),
 )
 def test_any_packet_of_a_peer_is_delivered_or_counted(texts: list[bytes], flags: list[int], start: bytes) -> None:
     with TwoSides() as sides:
         tunnel = sealer(sides)
-        packets = [start + text[len(start) :] for text in texts]
+        packets = [(start + text[len(start) :])[: len(text)] for text in texts]
+        if not packets:
+            return
         arrived = send_train(sides, [tunnel.seal(each, flag) for each, flag in zip(packets, flags, strict=False)])
         told = [each for each in sides.far.notifications if isinstance(each, MessageReceived)]
         accounted = len(told) + sum(sides.far.drops().values()) + len(arrived)
@@ -285,6 +298,18 @@ def test_engine_messages_go_to_the_engine(suite: int) -> None:
         assert send_raw(sides, sealer(sides).seal(b"\x00chat")) == []
         (told,) = sides.far.notifications
         assert told == MessageReceived(NEAR, 12, UdpEndpoint("127.0.0.1", sides.near.endpoint.port), b"\x00chat")
+
+
+def test_a_flood_of_one_peers_engine_messages_and_moves_is_limited() -> None:
+    with TwoSides() as sides, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as moved:
+        moved.bind(("127.0.0.1", 0))
+        tunnel = sealer(sides)
+        for _ in range(12):
+            send_raw(sides, *[tunnel.seal(b"\x00flood") for _ in range(100)])
+        assert len(sides.far.notifications) == NOTICE_BURST
+        assert sides.far.drops() == {"drop-message-rate": 200}
+        assert len(send_raw(sides, tunnel.seal(packet(TO_FAR, b"moved")), path=moved)) == 1
+        assert len(sides.far.notifications) == NOTICE_BURST
 
 
 def test_an_overlong_engine_message_is_dropped() -> None:
