@@ -74,14 +74,23 @@ def accept_key(arguments: Namespace) -> int:
                 "",
                 "Nothing needs to be done.",
             )
+        if not peer.new_fingerprint:
+            raise CommandError(
+                ExitCode.REFUSED,
+                "key-contradicts",
+                f"The server shows several keys of {name}.",
+                "They differ from network to network; one of them at least is wrong.",
+                "Ask the person, and the server's operator. Nothing was changed.",
+            )
         if not arguments.yes and not _agrees(
-            f"{name} shows another key than before: {peer.fingerprint}\n"
+            f"{name} shows another key than before:\n"
+            f"  before  {peer.fingerprint or 'none'}\n  now     {peer.new_fingerprint}\n"
             "It may have a new computer, or somebody stands in between. Ask the person.\nTrust the new key? [y/N] "
         ):
             raise CommandError(
                 ExitCode.REFUSED, "not-confirmed", "Nothing was changed.", "", "Say --yes where nobody can be asked."
             )
-        engine.do(control.AcceptKey(peer=address_number(peer.address)))
+        engine.do(control.AcceptKey(peer=address_number(peer.address), fingerprint=peer.new_fingerprint))
     text = f"The new key of {name} is trusted, but not verified: compare with `buri verify {peer.address}`."
     show(text, {"peer": peer.address}, as_json=arguments.json)
     return ExitCode.OK

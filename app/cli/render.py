@@ -209,6 +209,7 @@ def peer_details(peer: PeerView, networks: Sequence[NetworkView], now: float) ->
         ("last heard", ago(peer.last_received, now)),
         ("networks", ", ".join(names)),
         ("fingerprint", peer.fingerprint),
+        ("new key", peer.new_fingerprint),
         ("verified", "yes" if peer.verified else "no; compare with `buri verify`"),
     ]
     lines = table([row for row in rows if row[1]])

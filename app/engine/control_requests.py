@@ -129,7 +129,7 @@ VALUES: Mapping[type[control.ControlRequest], Callable[[Engine, Any], Awaitable[
     control.MarkVerified: _on_peer(lambda engine, peer, asked: engine.mark_verified(peer, asked.verified)),
     control.SetBlocked: _on_peer(lambda engine, peer, asked: engine.set_blocked(peer, asked.blocked)),
     control.SetAlias: _on_peer(lambda engine, peer, asked: engine.set_alias(peer, asked.alias)),
-    control.AcceptKey: _on_peer(lambda engine, peer, _: engine.accept_new_key(peer)),
+    control.AcceptKey: _on_peer(lambda engine, peer, asked: engine.accept_new_key(peer, asked.fingerprint)),
     control.Diagnose: lambda engine, _: engine.doctor(),
 }
 """Requests that are answered by one value, or by Done where the call gives None."""

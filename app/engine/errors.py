@@ -258,6 +258,12 @@ _ASKED: Final = {
         "Ask the person. If the key did change: `buri accept-key {name}`, then compare with `buri verify {name}`.",
         _REFUSED,
     ),
+    "peer-key-another": Sentences(
+        "The server shows another key than the one to accept.",
+        "The key of {name} has changed once more, or differs from network to network. Nothing was accepted.",
+        "Look again with `buri peer {name}`, and ask the person.",
+        _REFUSED,
+    ),
     "peer-unproven": Sentences(
         "This peer could not prove that it belongs here.",
         "{name} does not know the secret of {networks}, so no tunnel rests on it.",

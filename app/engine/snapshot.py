@@ -181,10 +181,16 @@ def _peer(parts: Parts, address: Address, lines: dict[NetworkId, Member], link: 
         networks=tuple(sorted(lines)),
         alias=contact.alias,
         fingerprint=key.fingerprint_text if key is not None else "",
+        new_fingerprint=_new_fingerprint(lines) if status is PeerStatus.KEY_CHANGED else "",
         verified=contact.verified,
         problem=_peer_problem(parts, status, contact.alias or nickname, link),
     )
     return view if link is None else _with_tunnel(view, link)
+
+
+def _new_fingerprint(lines: dict[NetworkId, Member]) -> str:
+    shown = {line.fingerprint for line in lines.values()}
+    return format_fingerprint(shown.pop()) if len(shown) == 1 else ""
 
 
 def _with_tunnel(view: PeerView, link: PeerLink) -> PeerView:
@@ -198,9 +204,10 @@ def _with_tunnel(view: PeerView, link: PeerLink) -> PeerView:
         nickname=view.nickname,
         status=view.status,
         networks=view.networks,
-        proven=tuple(sorted(session.proven)) if live and session is not None else (),
+        proven=tuple(sorted(session.proven & link.shared.secrets.keys())) if live and session is not None else (),
         alias=view.alias,
         fingerprint=view.fingerprint,
+        new_fingerprint=view.new_fingerprint,
         verified=view.verified,
         path=None if path is None else (PathKind.RELAY if path.kind is CandidateKind.RELAY else PathKind.DIRECT),
         endpoint="" if path is None else str(path.endpoint),

@@ -188,6 +188,9 @@ class PeerView:
     """Those of them that the live tunnel rests on."""
     alias: str = ""
     fingerprint: str = ""
+    """Of the key that the peer must prove."""
+    new_fingerprint: str = ""
+    """Of the other key that the server shows, if the status is KEY_CHANGED; empty if it shows several."""
     verified: bool = False
     path: PathKind | None = None
     endpoint: str = ""

@@ -10,7 +10,7 @@ from app.engine.errors import engine_error, refused
 from app.engine.mediation_client import MediationClient
 from app.engine.networks import Networks
 from app.engine.state import Verification
-from app.protocol.keys import IdentityKey, PublicKey, safety_number
+from app.protocol.keys import IdentityKey, PublicKey, format_fingerprint, safety_number
 from app.protocol.messages import GetPeerKey, PeerKey, Refusal, checked_name
 from app.protocol.wire import Address, RemoteProtocolError, format_address
 
@@ -52,9 +52,11 @@ class Trust:
         self._pinned(peer)
         self._contacts.set_verified(peer, verified)
 
-    async def accept_new_key(self, peer: Address) -> None:
-        """Pin the key that the roster shows now, as the server has it."""
+    async def accept_new_key(self, peer: Address, fingerprint: str) -> None:
+        """Pin the key with this fingerprint, if the roster shows it now and no other, as the server has it."""
         expected = self.roster_fingerprints(peer)
+        if {format_fingerprint(each) for each in expected} != {fingerprint}:
+            raise engine_error("peer-key-another", name=self._name(peer))
         answer = await self._client.request(GetPeerKey(0, peer), PeerKey)
         try:
             key = PublicKey.from_blob(answer.public_key)

@@ -249,9 +249,10 @@ class SetAlias(ControlRequest, frozen=True):
 
 
 class AcceptKey(ControlRequest, frozen=True):
-    """Trust a peer's changed key. Answered by Done."""
+    """Trust a peer's changed key, the one with this fingerprint that the person was shown. Answered by Done."""
 
     peer: VirtualAddress
+    fingerprint: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class Diagnose(ControlRequest, frozen=True):

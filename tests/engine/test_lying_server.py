@@ -28,7 +28,7 @@ from app.protocol.messages import (
 )
 from app.protocol.wire import Address, NetworkId
 from app.server.store import Store
-from tests.engine.world import Person, World, meet, tell
+from tests.engine.world import Person, World, meet, refusal, tell
 
 Lie = Callable[[Message], Message | None]
 
@@ -121,14 +121,17 @@ def test_a_changed_key_stops_the_tunnel_until_the_person_accepts_it(tmp_path: Pa
         await anna.until(lambda: ben.address not in anna.helper.peers)
         assert any(each.code == "peer-key-changed" for each in anna.state.problems)
         installed = sessions_with(anna, ben)
-        await anna.engine.accept_new_key(ben.address)
+        shown = anna.peer(ben)
+        assert shown.fingerprint == ben.identity.public.fingerprint_text != shown.new_fingerprint
+        assert await refusal(anna.engine.accept_new_key(ben.address, shown.fingerprint)) == "peer-key-another"
+        await anna.engine.accept_new_key(ben.address, shown.new_fingerprint)
         await anna.until(lambda: anna.sees(ben, PeerStatus.FAILED))
         assert sessions_with(anna, ben) == installed
         lies.clear()
         await world.stop_server()
         await world.start_server()
         await anna.until(lambda: anna.sees(ben, PeerStatus.KEY_CHANGED))
-        await anna.engine.accept_new_key(ben.address)
+        await anna.engine.accept_new_key(ben.address, ben.identity.public.fingerprint_text)
         await anna.until_connected(ben)
 
     tell(tmp_path, story)
