@@ -143,7 +143,7 @@ async def resolve_reflectors(host: str, ports: Sequence[int]) -> tuple[Endpoint,
         logger.debug("reflectors: %s", error)
         return ()
     by_family = {family: address[0] for family, _, _, _, address in reversed(found)}
-    return tuple(Endpoint(str(address), port) for address in by_family.values() for port in ports)
+    return tuple(Endpoint(str(address), port) for address in by_family.values() for port in ports if port)
 
 
 _VIRTUAL6 = IPv6Network((VIRTUAL_PREFIX6, 96))

@@ -189,8 +189,13 @@ class Engine:
         self._account.address = self._networks.own_address = address
         self._peers.know_address(address)
         key = self._identity.public.fingerprint_text
-        if self._profile.settings.address_on(self._server.fingerprint, key) != address:
+        if self._profile.settings.address_on(self._server.fingerprint, key) == address:
+            return
+        try:
             self._profile.remember_address(self._server.fingerprint, key, address)
+        except EngineError as error:
+            logger.error("%s", error)  # the server knows the account by its key as well: it can be asked again
+            self._recorder.problem = error
 
     def _word(self, word: Message) -> None:
         """A boundary: whatever a word of the server sets off ends here, and the connection goes on."""

@@ -126,7 +126,7 @@ class HelperLink:
     async def _keep(self) -> None:
         attempt = 0
         while True:
-            if await self._one_helper():
+            if await self._try_once():
                 attempt = 0
             delay = self._timing.helper_backoff.delay(attempt, random.random())
             attempt += 1
@@ -134,6 +134,15 @@ class HelperLink:
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._wake.wait()
+
+    async def _try_once(self) -> bool:
+        """A boundary: whatever one helper runs into, the next one is tried."""
+        try:
+            return await self._one_helper()
+        except Exception:
+            logger.exception("the helper failed")
+            self._fail(engine_error("helper-lost"))
+            return False
 
     async def _one_helper(self) -> bool:
         """From its start to its end; True if it was of use."""

@@ -212,13 +212,22 @@ class MediationClient:
                 self._settled.clear()
                 self.problem, self.retry_at = None, None
                 self._set(ServerStatus.CONNECTING)
-                account = await self._converse(access, address)
+                account = await self._try_once(access, address)
                 if account is not None:
                     address, attempt = account, 0
                 await self._pause(attempt)
                 attempt += 1
         finally:
             self._drop_connection()
+
+    async def _try_once(self, access: ServerAccess, address: Address | None) -> Address | None:
+        """A boundary: whatever one connection runs into, the next one is tried."""
+        try:
+            return await self._converse(access, address)
+        except Exception:
+            logger.exception("the server connection failed")
+            self.problem = engine_error("server-lost", server=self._server)
+            return None
 
     async def _pause(self, attempt: int) -> None:
         refused = self.problem is not None and self.problem.code in _REFUSED_FOR_LONG
