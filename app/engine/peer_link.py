@@ -112,7 +112,7 @@ class PeerLink:
         self._candidates: list[Candidate] = []
         self._kinds: dict[Endpoint, CandidateKind] = {}
         self._needs_handshake = True
-        self._attempt = 0
+        self._attempt = self._proof_attempt = 0
         self._reach_at = now
         self._reached_at = float("-inf")
         self._rekey_at = now
@@ -298,7 +298,7 @@ class PeerLink:
         self._retire(self.sending, now)
         self.sending = session
         self.unproven, self.no_path, self._attempt = False, False, 0
-        self._rekey_at = session.established_at + self._timing.rekey_interval
+        self._rekey_at = session.established_at + self._keys_last(session)
         if self.monitor is not None and not session.fresh:
             self._outlet.post(SendMessage(self.peer, encode(Keepalive()), request=0))
             return
@@ -309,6 +309,19 @@ class PeerLink:
         if best is not None and best.endpoint != session.endpoint:
             self.monitor.add_path(best.kind, best.endpoint, now)
         self._outlet.came_up(self.peer, now)
+
+    def _keys_last(self, session: Session) -> float:
+        """Seconds until the next rekey: soon where a network that both are in is not proved yet.
+
+        Of two who join, one hears of it first and may shake hands before the other knows the secret.
+        """
+        if not self.shared.secrets.keys() - session.networks:
+            self._proof_attempt = 0
+            return self._timing.rekey_interval
+        self._proof_attempt += 1
+        return min(
+            self._timing.rekey_interval, self._timing.peer_backoff.delay(self._proof_attempt - 1, random.random())
+        )
 
     def _retire(self, session: Session | None, now: float) -> None:
         if session is None:
