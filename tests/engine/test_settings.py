@@ -164,7 +164,12 @@ def test_settings_of_a_newer_version_are_told_apart(tmp_path: Path) -> None:
 def test_a_change_that_is_not_valid_changes_nothing(tmp_path: Path) -> None:
     profile = profile_in(tmp_path)
     profile.change(nickname="Frodo")
-    for wrong in ({"nickname": "x" * 65}, {"suite": 9}, {"server": ServerAddress("a b", SERVER)}):
+    for wrong in (
+        {"nickname": "x" * 65},
+        {"suite": 9},
+        {"server": ServerAddress("a b", SERVER)},
+        {"rekey_interval": 0},
+    ):
         with pytest.raises(EngineError, match="setting-not-valid"):
             profile.change(**wrong)
     assert profile.settings.nickname == "Frodo"
