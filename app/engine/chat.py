@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -23,6 +23,7 @@ from app.protocol.conversation import (
     ChatFailed,
     ChatId,
     ChatReceived,
+    ReceivedMark,
     shown_text,
 )
 from app.protocol.tunnel_message import ChatAcknowledge, ChatFragment
@@ -36,6 +37,8 @@ MAX_QUEUED = 200
 """Messages that wait for one absent peer."""
 MAX_UNDELIVERED = 1_000
 """Messages that wait for all absent peers together: what is written at each change stays small."""
+MAX_MARKS = 1_024
+"""Peers of whom it is remembered over a restart which message came last."""
 
 Subscriber = Callable[[ChatMessage], None]
 
@@ -51,8 +54,8 @@ class UndeliveredChat(Struct, frozen=True):
 class _PeerChat:
     """What belongs to one peer."""
 
-    def __init__(self) -> None:
-        self.conversation = ChatConversation()
+    def __init__(self, mark: ReceivedMark | None = None) -> None:
+        self.conversation = ChatConversation(mark)
         self.history: deque[ChatMessage] = deque(maxlen=MAX_HISTORY)
         self.undelivered: dict[int, ChatMessage] = {}
         """Ours that are not delivered and have not failed, by number: they outlive the history and a restart."""
@@ -60,8 +63,8 @@ class _PeerChat:
         """The numbers of those that wait for a tunnel."""
         self.numbers: dict[ChatId, int] = {}
         """Our numbers of messages that are on their way."""
-        self.stalled: dict[ChatId, int] = {}
-        """Our numbers of messages that were on their way when the tunnel went; the peer may have them."""
+        self.held = False
+        """The tunnel went while messages were on their way: they wait for it, and no time runs out."""
 
     def find(self, number: int) -> ChatMessage | None:
         return self.undelivered.get(number) or next(
@@ -73,7 +76,7 @@ class Chat:
     """All conversations.
 
     `send` seals a message to a peer, `is_up` tells whether there is a tunnel to it, `on_deadline` is called when a
-    deadline may have moved, `on_remember` when `undelivered` changed and should be written.
+    deadline may have moved, `on_remember` when `undelivered` or `marks` changed and should be written.
     """
 
     def __init__(
@@ -87,6 +90,8 @@ class Chat:
         self._is_up = is_up
         self._on_deadline, self._on_remember = on_deadline, on_remember
         self._peers: dict[Address, _PeerChat] = {}
+        self._marks: dict[Address, ReceivedMark] = {}
+        """Of the peers that wrote, who wrote last at the end."""
         self._last_number = 0
         self._subscribers: list[Subscriber] = []
 
@@ -133,8 +138,9 @@ class Chat:
         chat.queued.append(message.id)
         return message
 
-    def restore(self, messages: Iterable[UndeliveredChat]) -> None:
-        """Messages that waited when the engine stopped last."""
+    def restore(self, messages: Iterable[UndeliveredChat], marks: Mapping[Address, ReceivedMark]) -> None:
+        """What `undelivered` and `marks` gave when the engine stopped last."""
+        self._marks = dict(marks)
         for each in messages:
             self._queue(each.peer, self._chat(each.peer), each.text, each.time)
 
@@ -146,13 +152,19 @@ class Chat:
             for message in chat.undelivered.values()
         )
 
+    def marks(self) -> dict[Address, ReceivedMark]:
+        """What must survive a restart so that no message is shown twice."""
+        return dict(self._marks)
+
     def tunnel_up(self, peer: Address, now: float) -> None:
         """There is a tunnel: send what waits."""
         chat = self._peers.get(peer)
         if chat is None:
             return
+        if chat.held:
+            chat.held = False
+            self._change_all_under_way(chat, ChatStatus.SENT)
         chat.conversation.send_now(now)
-        self._retry_stalled(chat, now)
         self._send_queued(peer, chat, now)
 
     def receive(self, peer: Address, message: ChatFragment | ChatAcknowledge, now: float) -> None:
@@ -163,18 +175,30 @@ class Chat:
 
     def next_deadline(self) -> float | None:
         """When `handle_deadline` wants to be called."""
-        deadlines = (each.conversation.next_deadline() for each in self._peers.values())
+        deadlines = (each.conversation.next_deadline() for each in self._peers.values() if not each.held)
         return min((each for each in deadlines if each is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
         """Retry, acknowledge and give up what is due."""
         for peer, chat in self._peers.items():
-            if (chat.conversation.next_deadline() or math.inf) <= now:
+            if chat.held or (chat.conversation.next_deadline() or math.inf) > now:
+                continue
+            if self._is_up(peer):
                 chat.conversation.handle_deadline(now)
                 self._flush(peer, chat, now)
+            else:
+                chat.held = True
+                self._change_all_under_way(chat, ChatStatus.QUEUED)
+
+    def _change_all_under_way(self, chat: _PeerChat, status: ChatStatus) -> None:
+        for number in tuple(chat.numbers.values()):
+            self._change(chat, number, status)
 
     def _chat(self, peer: Address) -> _PeerChat:
-        return self._peers.setdefault(peer, _PeerChat())
+        chat = self._peers.get(peer)
+        if chat is None:
+            chat = self._peers[peer] = _PeerChat(self._marks.get(peer))
+        return chat
 
     def _send_queued(self, peer: Address, chat: _PeerChat, now: float) -> None:
         while chat.queued and self._is_up(peer):
@@ -188,18 +212,6 @@ class Chat:
                 self._change(chat, message.id, ChatStatus.SENT)
             chat.queued.popleft()
         self._flush(peer, chat, now)
-
-    def _retry_stalled(self, chat: _PeerChat, now: float) -> None:
-        """Under their lasting ids, so that what the peer has already is not shown twice."""
-        stalled, chat.stalled = chat.stalled, {}
-        for chat_id, number in stalled.items():
-            try:
-                chat.conversation.retry(chat_id, now)
-            except LocalProtocolError:
-                self._change(chat, number, ChatStatus.FAILED)
-            else:
-                chat.numbers[chat_id] = number
-                self._change(chat, number, ChatStatus.SENT)
 
     def _flush(self, peer: Address, chat: _PeerChat, now: float) -> None:
         delivered = False
@@ -221,16 +233,21 @@ class Chat:
                     self._last_number, format_address(peer), event.text, time.time(), ChatStatus.RECEIVED
                 )
                 chat.history.append(message)
+                self._keep_mark(peer, chat)
                 self._tell(message)
             case ChatDelivered():
                 self._change(chat, chat.numbers.pop(event.message_id, 0), ChatStatus.DELIVERED)
             case ChatFailed():
-                number = chat.numbers.pop(event.message_id, 0)
-                if self._is_up(peer):
-                    self._change(chat, number, ChatStatus.FAILED)
-                else:
-                    chat.stalled[event.message_id] = number
-                    self._change(chat, number, ChatStatus.QUEUED)
+                self._change(chat, chat.numbers.pop(event.message_id, 0), ChatStatus.FAILED)
+
+    def _keep_mark(self, peer: Address, chat: _PeerChat) -> None:
+        mark = chat.conversation.received_mark()
+        if mark is not None:
+            self._marks.pop(peer, None)
+            self._marks[peer] = mark
+        while len(self._marks) > MAX_MARKS:
+            del self._marks[next(iter(self._marks))]
+        self._on_remember()
 
     def _change(self, chat: _PeerChat, number: int, status: ChatStatus) -> None:
         message = chat.find(number)

@@ -116,7 +116,7 @@ class Engine:
         self._peers = self._make_peers()
         self._pings = Pings(self._send_to, self._place)
         self._chat = Chat(self._peers.send_message, self._peers.is_up, self._deadlines.changed, self._recorder.mark)
-        self._chat.restore(known.chat)
+        self._chat.restore(known.chat, known.chat_marks)
         self._surroundings = Surroundings(self._network_changed, self._woke)
         self._parts = Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
         self._refreshing: asyncio.Handle | None = None
@@ -331,6 +331,7 @@ class Engine:
             dict(self._contacts.all),
             tuple(self._networks.memory.export()),
             self._chat.undelivered(),
+            self._chat.marks(),
         )
 
     # --- what it shows

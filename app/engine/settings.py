@@ -18,10 +18,11 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from app.base.atomic_file import write_atomically
-from app.engine.chat import MAX_UNDELIVERED, UndeliveredChat
+from app.engine.chat import MAX_MARKS, MAX_UNDELIVERED, UndeliveredChat
 from app.engine.contacts import MAX_CONTACTS, Contact
 from app.engine.errors import engine_error
 from app.engine.networks import MAX_NETWORKS, JoinedNetwork
+from app.protocol.conversation import ReceivedMark
 from app.protocol.invite import checked_host
 from app.protocol.keys import IdentityKey, KeyFormatError, PublicKey, parse_fingerprint
 from app.protocol.messages import checked_name
@@ -114,6 +115,8 @@ class ServerMemory(Struct, frozen=True):
     """Signed statements of owners, as `MembershipMemory.export` gives them."""
     chat: Annotated[tuple[UndeliveredChat, ...], Meta(max_length=MAX_UNDELIVERED)] = ()
     """Messages that wait for absent peers."""
+    chat_marks: Annotated[dict[Address, ReceivedMark], Meta(max_length=MAX_MARKS)] = {}
+    """Which message of each peer came last."""
 
 
 class _State(Struct, frozen=True):

@@ -178,8 +178,11 @@ class ChatConversation:
         self._start_next(now)
 
     def send_now(self, now: float) -> None:
-        """The tunnel came (back) up: do not wait for the next retry."""
+        """The tunnel came (back) up: do not wait for the next retry, and let the time to give up begin anew."""
+        for message in self._waiting:
+            message.expires = now + self._give_up_after
         if self._active is not None:
+            self._active.expires = now + self._give_up_after
             self._active.interval = FIRST_RETRY
             self._transmit(self._active, now)
 

@@ -90,6 +90,51 @@ def test_a_tunnel_that_goes_while_a_message_is_under_way_delivers_it_later_and_o
     assert pair.changes[-1].status is ChatStatus.DELIVERED
 
 
+def test_messages_under_way_when_the_tunnel_goes_stay_in_order() -> None:
+    pair = Pair()
+    pair.mute = True
+    pair.chats[ANNA].send(BEN, "first", pair.now)
+    pair.settle(10)
+    pair.chats[ANNA].send(BEN, "second", pair.now)
+    pair.up = False
+    pair.settle(GIVE_UP_AFTER - 5)
+    pair.chats[ANNA].send(BEN, "third", pair.now)
+    pair.up, pair.mute = True, False
+    pair.chats[ANNA].tunnel_up(BEN, pair.now)
+    pair.settle()
+    assert pair.texts(BEN, ANNA) == ["first", "second", "third"]
+
+
+def test_a_long_absence_fails_none_of_many_messages() -> None:
+    pair = Pair()
+    pair.mute = True
+    for number in range(MAX_QUEUED):
+        pair.chats[ANNA].send(BEN, str(number), pair.now)
+    pair.up = False
+    pair.settle(10 * GIVE_UP_AFTER)
+    pair.up, pair.mute = True, False
+    pair.chats[ANNA].tunnel_up(BEN, pair.now)
+    pair.settle()
+    assert [each.text for each in pair.chats[BEN].history(ANNA, 1_000)] == [str(each) for each in range(MAX_QUEUED)]
+    assert {each.status for each in pair.chats[ANNA].history(BEN, 1_000)} == {ChatStatus.DELIVERED}
+
+
+def test_a_receiver_that_restarts_shows_nothing_twice() -> None:
+    pair = Pair()
+    message = pair.chats[ANNA].send(BEN, "once", pair.now)
+    (sender, receiver, payload), pair.wire = pair.wire[0], []
+    fragment = tunnel_message.decode(payload)
+    assert isinstance(fragment, ChatFragment)
+    pair.chats[receiver].receive(sender, fragment, pair.now)
+    pair.wire.clear()  # the acknowledgement is lost, and Ben's engine starts anew
+    marks = pair.chats[BEN].marks()
+    pair.chats[BEN] = Chat(pair.sender(BEN, ANNA), lambda _: pair.up, lambda: None, lambda: None)
+    pair.chats[BEN].restore((), marks)
+    pair.settle(5)
+    assert pair.texts(BEN, ANNA) == []
+    assert pair.chats[ANNA].find(BEN, message.id) == replace(message, status=ChatStatus.DELIVERED)
+
+
 def test_a_peer_that_answers_nothing_over_a_live_tunnel_has_not_got_it() -> None:
     pair = Pair()
     pair.mute = True
@@ -135,7 +180,7 @@ def test_what_waits_outlives_a_restart_and_a_long_talk() -> None:
     kept = pair.chats[ANNA].undelivered()
     assert [each.text for each in kept] == ["waits"]
     anew = Pair()
-    anew.chats[ANNA].restore(kept)
+    anew.chats[ANNA].restore(kept, {})
     anew.chats[ANNA].tunnel_up(BEN, anew.now)
     anew.settle()
     assert anew.texts(BEN, ANNA) == ["waits"]
