@@ -5,17 +5,18 @@ Nothing here blocks the packet path. Replies are never lost: while the engine do
 is taken. Notifications beyond MAX_UNSENT bytes are dropped and counted. Called by pump.py only.
 """
 
+import select
 import socket
 from collections import deque
 from collections.abc import Callable
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from app.dataplane.counters import Counters
 from app.dataplane.outbound import Outbound
-from app.dataplane.peer_table import PeerTable, SocketAddress
+from app.dataplane.peer_table import Interface, PeerTable, SocketAddress
 from app.dataplane.udp_port import UdpPort
 from app.ipc.schema import (
     MAX_IPC_FRAME,
@@ -45,6 +46,8 @@ from app.protocol.wire import ENGINE_MESSAGE, DatagramType, LocalProtocolError, 
 
 MAX_UNSENT: Final = 1_048_576
 """Bytes of notifications that may wait for the engine."""
+MAX_UNANSWERED: Final = 2 * MAX_UNSENT
+"""Bytes of replies and notifications beyond which no further request is taken."""
 MAX_SESSIONS_PER_PEER: Final = 8
 
 _LENGTH = Struct("!I")
@@ -64,11 +67,14 @@ class Control:
         self._received = bytearray()
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
+        self._halted = False
+        """Requests that were received wait until the engine has read replies."""
 
     @property
-    def wants_to_send(self) -> bool:
-        """Whether something waits for the engine to read."""
-        return bool(self._unsent)
+    def interest(self) -> int:
+        """The events of the socket to poll for."""
+        reads = 0 if self._unsent_bytes > MAX_UNANSWERED else select.POLLIN
+        return reads | (select.POLLOUT if self._unsent or self._halted else 0)
 
     def notify(self, message: Notification) -> None:
         """Tell the engine, or count the loss if it is too slow."""
@@ -80,24 +86,19 @@ class Control:
 
     def receive(self, execute: Callable[[PumpRequest], Reply]) -> None:
         """Carry out what has arrived. Raises ControlClosed at the end of the stream or on a malformed frame."""
-        if self._unsent_bytes > 2 * MAX_UNSENT:
+        if self._unsent_bytes > MAX_UNANSWERED:
             return
-        try:
-            data = self._socket.recv(65_536)
-        except BlockingIOError:
-            return
-        except OSError:
-            raise ControlClosed from None
-        if not data:
-            raise ControlClosed
-        self._received += data
-        for frame in self._frames():
+        if not self._halted:
+            self._read()
+        self._halted = False
+        while not self._halted and (frame := self._next_frame()) is not None:
             try:
                 request = _REQUESTS.decode(frame)
             except msgspec.DecodeError:
                 raise ControlClosed from None
             if isinstance(request, PumpRequest):
                 self._queue(execute(request))
+            self._halted = self._unsent_bytes > MAX_UNANSWERED
 
     def send(self) -> None:
         """Write what waits, as far as the engine reads. Raises ControlClosed if it is gone."""
@@ -119,58 +120,71 @@ class Control:
         self._unsent.append(_LENGTH.pack(len(data)) + data)
         self._unsent_bytes += len(data) + _LENGTH.size
 
-    def _frames(self) -> list[bytes]:
-        """The whole frames that were received."""
-        frames = []
-        start = 0
-        while len(self._received) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._received, start)
-            if length > MAX_IPC_FRAME:
-                raise ControlClosed
-            end = start + _LENGTH.size + length
-            if end > len(self._received):
-                break
-            frames.append(bytes(self._received[start + _LENGTH.size : end]))
-            start = end
-        del self._received[:start]
-        return frames
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(65_536)
+        except BlockingIOError:
+            return
+        except OSError:
+            raise ControlClosed from None
+        if not data:
+            raise ControlClosed
+        self._received += data
+
+    def _next_frame(self) -> bytes | None:
+        """The next frame, if the whole of it was received."""
+        if len(self._received) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._received)
+        if length > MAX_IPC_FRAME:
+            raise ControlClosed
+        end = _LENGTH.size + length
+        if end > len(self._received):
+            return None
+        frame = bytes(self._received[_LENGTH.size : end])
+        del self._received[:end]
+        return frame
 
 
 class Requests:
     """Carries out the closed list of requests: one method each, found by the request's class."""
 
-    def __init__(self, table: PeerTable, outbound: Outbound, port: UdpPort, counters: Counters) -> None:
+    def __init__(
+        self, table: PeerTable, interface: Interface, outbound: Outbound, port: UdpPort, counters: Counters
+    ) -> None:
         self._table = table
+        self._interface = interface
         self._outbound = outbound
         self._port = port
         self._counters = counters
         self._now = 0.0
+        self._methods: dict[type[PumpRequest], Callable[[Any], Reply]] = {
+            InstallSession: self._install_session,
+            DropSession: self._drop_session,
+            SetPeerPath: self._set_path,
+            SetPeerBroadcast: self._set_broadcast,
+            RemovePeer: self._remove_peer,
+            SendDatagram: self._send_datagram,
+            SendMessage: self._send_message,
+            ReadStatistics: self._statistics,
+        }
 
     def execute(self, request: PumpRequest, now: float) -> Reply:
         """The reply to one request at `now` (monotonic seconds)."""
         self._now = now
-        match request:
-            case InstallSession():
-                return self._install_session(request)
-            case DropSession():
-                self._table.drop_session(request.local_index)
-            case SetPeerPath():
-                return self._set_path(request)
-            case SetPeerBroadcast():
-                return self._set_broadcast(request)
-            case RemovePeer():
-                self._table.remove_peer(request.peer)
-            case SendDatagram():
-                return self._send_datagram(request)
-            case SendMessage():
-                return self._send_message(request)
-            case ReadStatistics():
-                return self._statistics(request)
-            case _:
-                return Failed(request=request.request, code="unknown-request", message="The pump has no such request.")
+        return self._methods[type(request)](request)
+
+    def _drop_session(self, request: DropSession) -> Reply:
+        self._table.drop_session(request.local_index)
+        return Done(request=request.request)
+
+    def _remove_peer(self, request: RemovePeer) -> Reply:
+        self._table.remove_peer(request.peer)
         return Done(request=request.request)
 
     def _install_session(self, request: InstallSession) -> Reply:
+        if not self._interface.reaches(request.peer):
+            return _failed(request, "peer", "The peer's address is not in the virtual network.")
         path = self._path(request.endpoint)
         if path is None:
             return _failed(request, "endpoint", "The endpoint cannot be reached from this socket.")

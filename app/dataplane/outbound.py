@@ -233,10 +233,11 @@ class Outbound:
         return _PARTIAL
 
     def _complete(self, start: int, length: int) -> None:
-        """Complete the checksum that the virtio header names."""
+        """Complete the checksum that the virtio header names, which then names none: the packet may be held."""
         _, _, _, _, covered, field = VNET_HEADER.unpack_from(self._buffer, start - VNET_HEADER.size)
         if covered + field + 2 <= length:
             complete_checksum(self._buffer, start + covered, start + length, start + covered + field)
+        self._buffer[start - VNET_HEADER.size] = 0
 
     def _append(self, session: PeerSession, start: int, length: int, word: int) -> None:
         """Add the packet at `start` to the train being gathered, or make it the first of the next."""

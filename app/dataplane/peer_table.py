@@ -25,6 +25,11 @@ class Interface:
         self.broadcast = address | self.host_mask
         self.mtu = mtu
 
+    def reaches(self, address: int) -> bool:
+        """Whether another computer of the virtual network can have this address."""
+        special = (self.address, self.broadcast, self.broadcast ^ self.host_mask)
+        return address | self.host_mask == self.broadcast and address not in special
+
 
 class Peer:
     """One peer: its path, its sessions and its traffic."""

@@ -60,7 +60,7 @@ class Pump:
             self._outbound.session_ready,
             (options.merges_tcp, options.merges_udp),
         )
-        self._requests = Requests(table, self._outbound, self._port, counters)
+        self._requests = Requests(table, interface, self._outbound, self._port, counters)
         self._now = 0.0
 
     def run(self) -> None:
@@ -69,7 +69,8 @@ class Pump:
         poll = select.poll()
         for fd in (tun, udp, control):
             poll.register(fd, select.POLLIN)
-        blocked = unsent = False
+        blocked = False
+        interest = select.POLLIN
         try:
             while True:
                 ready = poll.poll()
@@ -83,15 +84,14 @@ class Pump:
                         self._turn_udp(events)
                     else:
                         self._control.receive(self._execute)
-                if self._control.wants_to_send:
-                    self._control.send()
+                self._control.send()
                 if blocked != self._port.blocked:
                     blocked = self._port.blocked
                     poll.modify(tun, 0 if blocked else select.POLLIN)
                     poll.modify(udp, select.POLLIN | select.POLLOUT if blocked else select.POLLIN)
-                if unsent != self._control.wants_to_send:
-                    unsent = self._control.wants_to_send
-                    poll.modify(control, select.POLLIN | select.POLLOUT if unsent else select.POLLIN)
+                if interest != self._control.interest:
+                    interest = self._control.interest
+                    poll.modify(control, interest)
         except ControlClosed:
             return
 

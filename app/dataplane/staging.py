@@ -6,7 +6,7 @@ Bounded in peers, packets and bytes; a packet waits a few seconds at most. Used 
 from collections import deque
 from collections.abc import Callable
 
-from app.dataplane.counters import Counters
+from app.dataplane.counters import Counters, TokenBucket
 from app.ipc.schema import Notification, PeerWanted
 
 MAX_WANTED = 256
@@ -19,13 +19,15 @@ MAX_WAIT = 5.0
 """Seconds a packet may wait."""
 TELL_INTERVAL = 1.0
 """Seconds between two PeerWanted for one address."""
+TELL_RATE, TELL_BURST = 200.0, 200.0
+"""PeerWanted a second for all addresses: a scan of the whole pool must not occupy the engine."""
 
 
 class _Wanted:
     __slots__ = ("packets", "told")
 
-    def __init__(self, told: float) -> None:
-        self.told = told
+    def __init__(self) -> None:
+        self.told = float("-inf")
         self.packets: deque[tuple[float, bytes]] = deque()
 
 
@@ -35,6 +37,7 @@ class Staging:
     def __init__(self, counters: Counters, notify: Callable[[Notification], None]) -> None:
         self._counters = counters
         self._notify = notify
+        self._tells = TokenBucket(TELL_RATE, TELL_BURST)
         self._wanted: dict[int, _Wanted] = {}
         self._bytes = 0
 
@@ -44,9 +47,8 @@ class Staging:
         if wanted is None:
             if len(self._wanted) >= MAX_WANTED:
                 self._forget_oldest()
-            wanted = self._wanted[address] = _Wanted(now)
-            self._notify(PeerWanted(address))
-        elif now - wanted.told >= TELL_INTERVAL:
+            wanted = self._wanted[address] = _Wanted()
+        if now - wanted.told >= TELL_INTERVAL and self._tells.take(now):
             wanted.told = now
             self._notify(PeerWanted(address))
         if len(wanted.packets) >= MAX_PACKETS:

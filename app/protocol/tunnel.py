@@ -29,6 +29,8 @@ REPLAY_WINDOW = 4_096
 """How many ids behind the newest are still accepted, once each."""
 MIN_DATAGRAM = 12
 """Bytes in the shortest header; the receiver index is at bytes 4 to 7 of every data datagram."""
+RESERVED_IDS = 256
+"""Ids that must be left to begin a train: more than the longest takes."""
 AEAD_OVERHEAD = 32
 """Bytes that suite 2 adds to a packet: header and tag."""
 
@@ -37,6 +39,8 @@ RECEIVER_INDEX = Struct("!4xI")
 AEAD_HEADER = Struct("!IIQ")
 """DATA_HEADER_AEAD with its first four bytes as one number, see `header_word`."""
 
+_IDS_OF_A_TRAIN: Final = 128
+"""64 datagrams, each with an id of suite 1, which counts by two."""
 _NONCE = Struct("!4xQ")
 _WINDOW_MASK: Final = (1 << REPLAY_WINDOW) - 1
 _KNOWN_FLAGS: Final = DataFlag.CONTINUES | DataFlag.PARTIAL_CHECKSUM
@@ -139,8 +143,8 @@ class TunnelSession(ABC):
 
     @property
     def exhausted(self) -> bool:
-        """Whether ids are running out: nothing more can be sealed."""
-        return self.next_id >= self.id_limit
+        """Whether ids are running out: fewer are left than one train may take."""
+        return self.next_id > self.id_limit - RESERVED_IDS
 
     @abstractmethod
     def seal(self, plaintext: Buffer, flags: int = 0) -> bytes:
@@ -242,7 +246,7 @@ class CbcSession(TunnelSession):
         if flags:
             raise LocalProtocolError("tunnel: suite 1 has no flags")
         message_id = self.next_id
-        if self.exhausted:
+        if message_id >= self.id_limit:
             raise LocalProtocolError("tunnel: ids have run out")
         self.next_id = message_id + self._cipher.id_step
         header = DATA_HEADER_CBC.pack(DatagramType.DATA, 0, 0, self.remote_index, message_id)

@@ -7,7 +7,7 @@ import os
 import select
 import socket
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from app.dataplane.counters import Counters
 from app.dataplane.inbound import Inbound
@@ -25,6 +25,17 @@ NEAR, FAR = 0x0A1B0001, 0x0A1B0002
 STRANGER = 0x0A1B0003
 
 
+class FillableSocket(socket.socket):
+    """A UDP socket that is full when the test says so."""
+
+    full = False
+
+    def sendmsg(self, *arguments: Any) -> int:
+        if self.full:
+            raise BlockingIOError
+        return super().sendmsg(*arguments)
+
+
 class Side:
     """One computer's packet path; `system` is the other end of its adapter."""
 
@@ -35,7 +46,7 @@ class Side:
         for end in (self.system, self.tun):
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        self.udp = open_udp_socket(0, merges)
+        self.udp = FillableSocket(fileno=open_udp_socket(0, merges).detach())
         self.endpoint = Endpoint("127.0.0.1", self.udp.getsockname()[1])
         self.notifications: list[Notification] = []
         self.counters = Counters()

@@ -1,12 +1,16 @@
 """Every request the engine can make of a running pump, and what it hears from it."""
 
+import select
+import socket
 import struct
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.dataplane.control import MAX_SESSIONS_PER_PEER
+from app.dataplane.control import MAX_SESSIONS_PER_PEER, Control, ControlClosed, Requests
+from app.dataplane.counters import Counters
+from app.dataplane.peer_table import Interface
 from app.ipc.schema import (
     ANSWERS,
     DatagramReceived,
@@ -17,6 +21,7 @@ from app.ipc.schema import (
     IpcMessage,
     MessageReceived,
     PeerWanted,
+    PumpRequest,
     ReadStatistics,
     RemovePeer,
     Request,
@@ -27,10 +32,11 @@ from app.ipc.schema import (
     SetPeerPath,
     Statistics,
     UdpEndpoint,
+    all_subclasses,
 )
 from tests.dataplane.packets import Flow, packet
 from tests.dataplane.running_pump import OWN, PEER, RunningPump
-from tests.dataplane.sides import plain
+from tests.dataplane.sides import NEAR, TwoSides, plain
 
 TO_PEER, FROM_PEER = Flow(OWN, PEER), Flow(PEER, OWN)
 NOWHERE = UdpEndpoint("not an address", 5)
@@ -176,6 +182,13 @@ def test_endpoints_that_cannot_be_reached_are_counted() -> None:
         assert statistics(pump).counters["drop-endpoint"] == 2
 
 
+def test_a_peer_outside_the_virtual_network_is_refused() -> None:
+    with RunningPump() as pump:
+        for address in (OWN, 0x0A1BFFFF, 0x0A1B0000, 0x08080808):
+            _, request = pump.session(address=address)
+            assert pump.ask(request, Failed).code == "peer"
+
+
 def test_sessions_that_cannot_be_installed_are_refused_by_name() -> None:
     with RunningPump() as pump:
         for index in range(1, 1 + MAX_SESSIONS_PER_PEER):
@@ -184,7 +197,7 @@ def test_sessions_that_cannot_be_installed_are_refused_by_name() -> None:
         assert pump.ask(request, Failed).code == "too-many"
         _, request = pump.session(1)
         assert pump.ask(request, Failed).code == "index-in-use"
-        _, request = pump.session(100, suite=1, address=77)
+        _, request = pump.session(100, suite=1, address=PEER + 7)
         wrong = type(request)(**{name: getattr(request, name) for name in request.__struct_fields__} | {"suite": 2})
         assert pump.ask(wrong, Failed).code == "key-material"
         nowhere = {name: getattr(request, name) for name in request.__struct_fields__} | {"endpoint": NOWHERE}
@@ -229,21 +242,105 @@ def test_requests_arrive_in_any_pieces(cuts: list[int]) -> None:
 
 
 def test_a_slow_engine_loses_notifications_but_no_reply() -> None:
-    with RunningPump() as pump:
-        session = pump.install()
-        for turn in range(1_500):
-            pump.to_pump(session.seal(b"\x00" + bytes(1_399)))
-            if turn % 50 == 49:
-                pump.send_frame(_ping(turn))
-        messages: list[IpcMessage] = []
-        while len([each for each in messages if isinstance(each, Done)]) < 30:
-            messages.append(pump.next_message())
-        told = sum(isinstance(each, MessageReceived) for each in messages)
-        lost = statistics(pump).counters["notifications-lost"]
-        told += sum(isinstance(each, MessageReceived) for each in pump.notifications)
-        assert lost > 0
-        assert told + lost <= 1_500
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        counters = Counters()
+        control = Control(ours, counters)
+        large = MessageReceived(PEER, 1, UdpEndpoint("127.0.0.1", 9), bytes(1_400))
+        for number in range(1_500):
+            control.notify(large)
+            if number % 50 == 0:
+                frame = ANSWERS.encode(RemovePeer(request=number, peer=PEER))
+                theirs.sendall(struct.pack("!I", len(frame)) + frame)
+                control.receive(lambda request: Done(request=request.request))
+        received = b""
+        while control.interest & select.POLLOUT:
+            control.send()
+            received += theirs.recv(1 << 20)
+        theirs.setblocking(False)
+        while select.select([theirs], [], [], 0)[0]:
+            received += theirs.recv(1 << 20)
+        messages = decoded(received)
+        replies = [each.request for each in messages if isinstance(each, Done)]
+        assert replies == list(range(0, 1_500, 50))
+        assert counters["notifications-lost"] > 0
+        assert messages.count(large) + counters["notifications-lost"] == 1_500
 
 
-def _ping(number: int) -> bytes:
-    return ANSWERS.encode(RemovePeer(request=number, peer=1))
+def decoded(data: bytes) -> list[IpcMessage]:
+    """The messages in a stream of frames."""
+    messages = []
+    while data:
+        (length,) = struct.unpack_from("!I", data)
+        messages.append(ANSWERS.decode(data[4 : 4 + length]))
+        data = data[4 + length :]
+    return messages
+
+
+def test_every_request_of_the_schema_is_carried_out() -> None:
+    with TwoSides() as sides:
+        requests = Requests(
+            sides.near.table, Interface(NEAR, 16, 1_400), sides.near.outbound, sides.near.port, sides.near.counters
+        )
+        assert set(requests._methods) == set(all_subclasses(PumpRequest))
+
+
+def test_nothing_to_read_is_no_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        control = Control(ours, Counters())
+        control.receive(lambda request: Done(request=request.request))
+        theirs.close()
+        with pytest.raises(ControlClosed):
+            control.receive(lambda request: Done(request=request.request))
+
+
+def test_a_reader_that_is_gone_ends_the_pump() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.close()
+        control = Control(ours, Counters())
+        control.notify(PeerWanted(PEER))
+        assert control.interest & select.POLLOUT
+        with pytest.raises(ControlClosed):
+            control.send()
+
+
+def test_a_helper_that_breaks_off_ends_the_pump() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(b"unread")
+        theirs.close()
+        control = Control(ours, Counters())
+        with pytest.raises(ControlClosed):
+            control.receive(lambda request: Done(request=request.request))
+
+
+def test_no_request_is_taken_while_too_many_answers_wait() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        counters = Counters()
+        control = Control(ours, counters)
+        large = Failed(request=1, code="x", message="y" * 512)
+        asked = 0
+
+        def answer(_: PumpRequest) -> Failed:
+            nonlocal asked
+            asked += 1
+            return large
+
+        frame = ANSWERS.encode(RemovePeer(request=1, peer=PEER))
+        frames = (struct.pack("!I", len(frame)) + frame) * 1_000
+        before = -1
+        while before != asked:
+            before = asked
+            theirs.sendall(frames)
+            for _ in range(20):
+                control.receive(answer)
+        assert asked < 10_000
+        control.notify(DatagramReceived(UdpEndpoint("127.0.0.1", 9), b"x"))
+        control.notify(PeerWanted(PEER))
+        assert counters["drop-engine-busy"] == counters["notifications-lost"] == 1

@@ -10,6 +10,7 @@ from app.dataplane.outbound import MAX_SHAPES
 from app.dataplane.staging import MAX_PACKETS
 from app.dataplane.udp_port import MAX_TRAIN_BYTES
 from app.ipc.schema import PeerWanted
+from app.protocol.tunnel import RESERVED_IDS
 from tests.dataplane.packets import Flow, cut, header_length, is_intact, packet, virtio
 from tests.dataplane.sides import FAR, NEAR, STRANGER, TwoSides, plain
 
@@ -328,3 +329,91 @@ def test_a_queue_that_never_empties_costs_one_segment() -> None:
         assert sides.near.drops() == {"drop-standing-queue": 1}
         assert len(sides.far.receive()) == 12 * 4 * 3 - 1
         assert header_length(TO_FAR) == 40
+
+
+# --- a full socket
+
+
+def drain(sides: TwoSides) -> list[bytes]:
+    """The socket has room again: what arrives in the end."""
+    sides.near.udp.full = False
+    sides.near.port.resume()
+    sides.near.outbound.forward(1.0)
+    return sides.far.receive()
+
+
+@pytest.mark.parametrize("far_merges", [True, False])
+def test_nothing_is_lost_while_the_socket_is_full(far_merges: bool) -> None:
+    lengths = [10, 10, 500, 20, 1_000, 30, 30]
+    with TwoSides(far_merges=far_merges) as sides:
+        sides.near.udp.full = True
+        sent = [virtio(TO_FAR) + packet(TO_FAR, bytes(length), partial=True) for length in lengths]
+        assert sides.carry(*sent) == []
+        arrived = drain(sides)
+        expected = [plain(packet(TO_FAR, bytes(length))) for length in lengths]
+        assert arrived == (sent if far_merges else expected)
+        assert not sides.near.drops()
+
+
+def test_no_super_packet_is_lost_while_the_socket_is_full() -> None:
+    with TwoSides() as sides:
+        small = virtio(TO_FAR) + packet(TO_FAR, b"small", partial=True)
+        sent = [small, super_packet(TO_FAR, os.urandom(20_000), 1_000), super_packet(TO_FAR, os.urandom(9_000), 1_000)]
+        sides.near.udp.full = True
+        assert sides.carry(*sent) == []
+        assert drain(sides) == sent
+        sides.near.udp.full = True
+        assert sides.carry(sent[1], small) == []
+        assert drain(sides) == [sent[1], small]
+
+
+def test_a_super_packet_of_several_trains_is_cut_short_by_a_full_socket() -> None:
+    with TwoSides(far_merges=False) as sides:
+        sides.near.udp.full = True
+        assert sides.carry(super_packet(TO_FAR, bytes(60_000), 536)) == []
+        assert len(drain(sides)) == 64
+        assert sides.near.drops() == {"drop-udp-full": -(-60_000 // 536) - 64}
+
+
+def test_only_one_packet_can_wait_for_a_full_socket_from_elsewhere() -> None:
+    with TwoSides() as sides:
+        packets = [plain(packet(TO_FAR, bytes([number]))) for number in range(4)]
+        sides.near.udp.full = True
+        sides.near.send(packets[0])
+        for each in packets[1:]:
+            sides.near.outbound.forward_packet(each, 1.0)
+        assert sides.near.drops() == {"drop-udp-full": 2}
+        assert drain(sides) == packets[:2]
+
+
+def test_a_session_can_run_out_of_ids_in_the_middle() -> None:
+    with TwoSides(far_merges=False) as sides:
+        session = sides.near.peer(FAR).sending
+        assert session is not None
+        session.tunnel.next_id = session.tunnel.id_limit - RESERVED_IDS - 1
+        whole = super_packet(TO_FAR, bytes(60_000), 536)
+        assert len(sides.carry(whole)) == 64
+        small = plain(packet(TO_FAR, b""))
+        assert sides.carry(small) == []
+        assert sides.near.drops() == {"drop-session-exhausted": -(-60_000 // 536) - 64 + 1}
+
+
+def test_an_answer_that_the_adapter_refuses_is_counted() -> None:
+    with TwoSides() as sides:
+        sides.near.system.send(plain(packet(TO_FAR, bytes(1_401))))
+        sides.near.system.close()
+        sides.near.outbound.forward(1.0)
+        assert sides.near.drops() == {"drop-too-big": 1, "drop-tun-refused": 1}
+
+
+def test_a_super_packet_to_everybody_is_not_sent() -> None:
+    with TwoSides() as sides:
+        assert sides.carry(super_packet(Flow(NEAR, 0xFFFFFFFF, tcp=False), bytes(9_000), 1_000)) == []
+        assert sides.near.drops() == {"drop-too-big": 1}
+
+
+def test_a_super_packet_larger_than_its_train_after_others_of_its_shape() -> None:
+    first, second = (super_packet(TO_FAR, os.urandom(length), 500) for length in (20_000, 60_000))
+    with TwoSides() as sides:
+        payload = sides.carry(first, second)
+        assert b"".join(each[50:] for each in payload) == first[50:] + second[50:]
