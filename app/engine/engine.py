@@ -123,6 +123,8 @@ class Engine:
         self._reading_statistics = False
         self._hosts_before: Sequence[Endpoint] = ()
         self._stopped = False
+        self._switching = asyncio.Lock()
+        """Held while logging in or out is begun: the one ends before the other begins."""
 
     def _make_peers(self) -> Peers:
         return Peers(
@@ -157,7 +159,8 @@ class Engine:
             return
         self._stopped = True
         self._surroundings.stop()
-        await self._disconnect()
+        async with self._switching:
+            await self._disconnect()
         await self._helper.close()
         self._deadlines.close()
         self._publisher.close()
@@ -177,10 +180,10 @@ class Engine:
         self._client.start(access, None if address is None else Address(address))
 
     async def _disconnect(self) -> None:
-        """Tunnels first, so that peers hear that it is on purpose."""
+        """Tunnels first, so that peers hear that it is on purpose; without networks none comes back meanwhile."""
+        self._networks.clear()
         self._peers.close_all()
         await self._client.stop()
-        self._networks.clear()
         await self._helper.remove_interface()
 
     # --- what comes from the server
@@ -373,16 +376,18 @@ class Engine:
 
         After an error the engine goes on trying; `logout` ends it.
         """
-        self._profile.change(logged_in=True)
-        self._client.try_now()
-        self._connect()
-        self._helper.retry()
+        async with self._switching:
+            self._profile.change(logged_in=True)
+            self._client.try_now()
+            self._connect()
+            self._helper.retry()
         await self._client.settled()
 
     async def logout(self) -> None:
         """Leave the server and end all tunnels until `login`; survives a restart of the engine."""
-        self._profile.change(logged_in=False)
-        await self._disconnect()
+        async with self._switching:
+            self._profile.change(logged_in=False)
+            await self._disconnect()
         self._publisher.changed()
 
     async def set_nickname(self, nickname: str) -> None:

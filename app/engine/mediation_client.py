@@ -152,8 +152,12 @@ class MediationClient:
         self.try_now()
 
     async def settled(self) -> None:
-        """Wait until logged in and synchronised. Raises the EngineError that ended the present try."""
-        await self._settled.wait()
+        """Wait until logged in and synchronised. Raises the EngineError that ended the present try; too long is one."""
+        try:
+            async with asyncio.timeout(self._timing.login_timeout):
+                await self._settled.wait()
+        except TimeoutError:
+            raise engine_error("server-no-answer", server=self._server) from None
         if self.problem is not None:
             raise self.problem
         if self.status is ServerStatus.LOGGED_OUT:

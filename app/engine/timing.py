@@ -32,6 +32,8 @@ class Timing:
     """The least time between two snapshots to a subscriber."""
     connect_timeout: float = 10.0
     request_timeout: float = 10.0
+    login_timeout: float = 30.0
+    """How long a person waits for a login, from the connection to the last network told."""
     server_backoff: Backoff = _SERVER_BACKOFF
     refused_backoff: Backoff = _REFUSED_BACKOFF
     """After a refusal that trying again soon does not mend: a wrong server key, a closed registration."""

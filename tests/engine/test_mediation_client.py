@@ -31,6 +31,7 @@ SERVER, CLIENT, STRANGER = (IdentityKey.generate() for _ in range(3))
 TIMING = Timing(
     connect_timeout=2.0,
     request_timeout=0.3,
+    login_timeout=1.0,
     server_backoff=Backoff(first=0.01, limit=0.05),
     refused_backoff=Backoff(first=30.0, limit=60.0),
 )
@@ -90,7 +91,12 @@ class Setting:
                 await self.changed.wait()
 
 
-def honest(answer: Answer = lambda _: [], identity: IdentityKey = SERVER, refusal: Refusal | None = None) -> Serve:
+def honest(
+    answer: Answer = lambda _: [],
+    identity: IdentityKey = SERVER,
+    refusal: Refusal | None = None,
+    synchronises: bool = True,
+) -> Serve:
     """A server that logs everybody in and answers by `answer`."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,7 +109,8 @@ def honest(answer: Answer = lambda _: [], identity: IdentityKey = SERVER, refusa
                     conversation.refuse_login(refusal, now())
                 elif isinstance(event, RegistrationRequested):
                     conversation.accept_registration(ADDRESS, now())
-                    conversation.send(Synchronised())
+                    if synchronises:
+                        conversation.send(Synchronised())
                 elif isinstance(event, LoginRequested):
                     conversation.accept_login(CLIENT.public, now())
                     conversation.send(Synchronised())
@@ -169,6 +176,15 @@ def test_a_server_that_does_not_answer_is_not_waited_for_forever() -> None:
         assert setting.client.online
 
     run(honest(), story)
+
+
+def test_a_server_that_never_tells_its_networks_is_not_waited_for_forever() -> None:
+    async def story(setting: Setting) -> None:
+        setting.start()
+        assert await refusal_of(setting.client.settled()) == "server-no-answer"
+        assert setting.client.status is ServerStatus.SYNCHRONISING
+
+    run(honest(synchronises=False), story)
 
 
 def test_a_server_with_another_key_is_told_and_left_alone() -> None:

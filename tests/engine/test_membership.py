@@ -1,5 +1,6 @@
 """What people do with networks, on a real server: passwords, approval, eviction, presence, invites, restarts."""
 
+import asyncio
 from pathlib import Path
 
 from app.engine.state import MemberStatus, NetworkStatus, PeerStatus, Protection
@@ -186,6 +187,18 @@ def test_a_nickname_is_changed_everywhere_and_an_alias_only_here(tmp_path: Path)
         await anna.engine.set_alias(ben.address, "brother")
         assert anna.engine.find_peer("brother") == ben.address
         assert await refusal(anna.engine.set_nickname("\x07")) == "refused-bad-name"
+
+    tell(tmp_path, story)
+
+
+def test_logging_out_and_in_at_the_same_moment_ends_logged_in(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, _ = await meet(world)
+        for _again in range(3):
+            await asyncio.gather(ben.engine.logout(), ben.engine.login())
+            assert ben.state.power
+            await ben.until(lambda: ben.helper.interface is not None)
+            await anna.until_connected(ben)
 
     tell(tmp_path, story)
 
