@@ -177,6 +177,7 @@ class HelperLink:
         return useful
 
     async def _configure(self, client: HelperClient, wanted: ConfigureInterface) -> bool:
+        self._interface_gone()  # another address is another adapter, without a session in it
         try:
             reply = await client.request(wanted)
         except HelperFailed as error:

@@ -142,3 +142,23 @@ def test_an_adapter_that_is_not_wanted_any_more_when_it_comes_up_goes_again(tmp_
         await setting.close()
 
     asyncio.run(story())
+
+
+def test_another_address_is_another_adapter(tmp_path: Path) -> None:
+    async def story() -> None:
+        setting = Setting(tmp_path)
+        await setting.helper.start()
+        setting.link.want_interface(ME, 16)
+        setting.link.start()
+        await setting.until(HelperStatus.UP)
+        setting.link.want_interface(Address(ME + 1), 24)
+        async with asyncio.timeout(20):
+            while len(setting.told) < 3:
+                setting.changed.clear()
+                await setting.changed.wait()
+        assert setting.told == ["up 40001", "down", "up 40002"]
+        assert setting.helper.interface is not None
+        assert setting.helper.interface.prefix_length == 24
+        await setting.close()
+
+    asyncio.run(story())
