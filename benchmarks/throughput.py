@@ -56,7 +56,8 @@ def one_round(seconds: int) -> Figures:
     with PumpLab() as lab:
         lab.install_sessions()
         link, tunnel = lab.b.cable_host, lab.b.tunnel_host
-        figures |= latency(lab, link, "link_idle") | latency(lab, tunnel, "tunnel_idle")
+        for host, name in ((link, "link"), (tunnel, "tunnel")):
+            figures |= latency(lab, host, f"{name}_idle") | latency(lab, host, f"{name}_successive", "-A")
         for streams in (1, 4):
             figures |= {f"link_{name}": value for name, value in tcp(lab, link, streams, seconds, loaded=False).items()}
             figures |= {
@@ -120,9 +121,9 @@ def udp(lab: PumpLab, host: str, size: int, rate: str, seconds: int) -> Figures:
     }
 
 
-def latency(lab: PumpLab, host: str, name: str, count: int = 200) -> Figures:
-    """Round-trip times in milliseconds of small packets, one each 10 ms: median and 99th percentile."""
-    lines = lab.a.run("ping", "-n", "-c", str(count), "-i", "0.01", host).splitlines()
+def latency(lab: PumpLab, host: str, name: str, *pace: str, count: int = 200) -> Figures:
+    """Round-trip times in milliseconds of small packets, one each 10 ms or at `pace`: median and 99th percentile."""
+    lines = lab.a.run("ping", "-n", "-c", str(count), *(pace or ("-i", "0.01")), host).splitlines()
     times = sorted(float(line.split("time=")[1].split()[0]) for line in lines if "time=" in line)
     return {f"{name}_ping_p50_ms": median(times), f"{name}_ping_p99_ms": times[len(times) * 99 // 100]}
 
@@ -145,8 +146,8 @@ def draw(medians: Figures, picture: Path) -> None:
     cost.bar(["bare link"], [medians["link_tcp1_cpu_all"]], color="#999999")
     cost.legend(fontsize=8)
     cost.set_title("CPU seconds per gigabyte, 1 stream")
-    names = ["idle", "under 1 stream", "under 4 streams"]
-    keys = ["tunnel_idle", "tunnel_under_tcp1", "tunnel_under_tcp4"]
+    names = ["successive", "idle", "1 stream", "4 streams"]
+    keys = ["tunnel_successive", "tunnel_idle", "tunnel_under_tcp1", "tunnel_under_tcp4"]
     for shift, (percentile, shade) in enumerate((("p50", "#1f6f8b"), ("p99", "#99c1d0"))):
         places = [index + 0.4 * shift - 0.2 for index in range(len(names))]
         delay.bar(places, [medians[f"{key}_ping_{percentile}_ms"] for key in keys], 0.4, label=percentile, color=shade)
