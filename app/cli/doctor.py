@@ -14,7 +14,7 @@ from app import __version__
 from app.cli.client import EngineClient
 from app.cli.identity import key_place
 from app.cli.outcome import CommandError, ExitCode, show
-from app.cli.render import milliseconds, printable, table
+from app.cli.render import milliseconds, printable, table, width
 from app.engine.errors import EngineError
 from app.engine.identity import IdentityKeeper, read_passphrase
 from app.engine.settings import Profile
@@ -50,13 +50,15 @@ def run(arguments: Namespace) -> int:
 
 def text(findings: list[Finding]) -> str:
     """Findings for people: a verdict in front, what to do below, and a last line that sums it up."""
-    rows = [("well" if finding.ok else "BAD", finding.name, printable(finding.message)) for finding in findings]
-    names = max(len(row[1]) for row in rows)
+    rows = [
+        ("well" if finding.ok else "BAD", printable(finding.name), printable(finding.message)) for finding in findings
+    ]
+    names = max(width(row[1]) for row in rows)
     lines: list[str] = []
     for finding, line in zip(findings, table(rows), strict=True):
         lines.append(line)
         if not finding.ok and finding.remedy:
-            lines.append(" " * (len("well") + 2 + names + 2) + f"→ {finding.remedy}")
+            lines.append(" " * (len("well") + 2 + names + 2) + f"→ {printable(finding.remedy)}")
     bad = sum(not finding.ok for finding in findings)
     lines += ["", "All is well." if not bad else f"{bad} of {len(findings)} need care: see the arrows."]
     return "\n".join(lines)
@@ -71,7 +73,7 @@ def _paths(state: EngineState) -> list[Finding]:
     up = [peer for peer in state.peers if peer.path is not None]
     return [
         Finding(
-            f"path to {printable(peer.alias or peer.nickname)}",
+            f"path to {peer.alias or peer.nickname}",
             True,
             "  ".join(part for part in (str(peer.path), peer.endpoint, milliseconds(peer.latency)) if part),
         )

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import msgspec
 
+from app.cli.render import printable
+
 
 class ExitCode(IntEnum):
     """What the shell sees. docs/command-line.md has the list for readers."""
@@ -71,5 +73,6 @@ def show_error(error: CommandError, *, as_json: bool) -> int:
     if as_json:
         fields = {"code": error.code, "title": error.title, "message": error.message, "remedy": error.remedy}
         show("", {"error": fields}, as_json=True)
-    sys.stderr.write("\n".join(line for line in (error.title, error.message, error.remedy) if line) + "\n")
+    lines = [line for text in (error.title, error.message, error.remedy) for line in text.splitlines()]
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
     return error.exit_code

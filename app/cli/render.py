@@ -154,7 +154,7 @@ def all_problems(state: EngineState) -> list[Problem]:
 
 def problem_lines(problem: Problem) -> list[str]:
     """A problem for people: title, what happened, what to do."""
-    return [f"! {problem.title}", *(f"  {text}" for text in (problem.message, problem.remedy) if text)]
+    return [f"! {problem.title}", *(f"  {printable(text)}" for text in (problem.message, problem.remedy) if text)]
 
 
 def network_list(networks: Iterable[NetworkView], peers: Iterable[PeerView]) -> str:

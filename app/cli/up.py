@@ -225,7 +225,7 @@ class _Reporter:
         for code, problem in present.items():
             if code not in self._problems:
                 text = " ".join(part for part in (f"! {problem.title}", problem.message, problem.remedy) if part)
-                show(text, {"event": "problem", "problem": problem}, as_json=self._as_json)
+                show(printable(text), {"event": "problem", "problem": problem}, as_json=self._as_json)
         for code, problem in self._problems.items():
             if code not in present and _is_trying(state, code):
                 present[code] = problem  # not shown while it is tried anew, and not over

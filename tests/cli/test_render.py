@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli import render
-from app.engine.state import ChatMessage, ChatStatus, EngineState, PathKind, RoundTrip
+from app.cli import doctor, render
+from app.cli.outcome import CommandError, ExitCode, show_error
+from app.engine.state import ChatMessage, ChatStatus, EngineState, Finding, PathKind, Problem, RoundTrip
 from tests.cli.views import FAMILY, GAME_NIGHT, HIRO, PEERS, STATE
 
 
@@ -167,3 +168,18 @@ def test_no_text_can_steer_a_terminal(text: str) -> None:
 def test_columns_stay_aligned_whatever_stands_in_them(rows: list[list[str]]) -> None:
     lines = render.table([[*row, *[""] * (4 - len(row)), "|"] for row in rows])
     assert len({render.width(line) for line in lines}) <= 1
+
+
+def test_what_a_lying_server_calls_people_stays_text_in_errors_and_findings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = "ben\x1b[2J\u202e\r"
+    problem = Problem("peer-unproven", "Title.", f"{name} is a stranger.", f"See `buri peer {name}`.")
+    finding = Finding(f"peer {name}", False, problem.message, problem.remedy)
+    show_error(CommandError(ExitCode.FAILED, "code", "Title.", problem.message, "one\ntwo"), as_json=False)
+    shown = capsys.readouterr().err
+    assert shown.splitlines()[-2:] == ["one", "two"]
+    for text in (shown, "\n".join(render.problem_lines(problem)), doctor.text([finding])):
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert "\r" not in text
