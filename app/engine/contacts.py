@@ -32,9 +32,15 @@ _UNKNOWN = Contact()
 class Contacts:
     """All accounts of one server of which something is remembered."""
 
-    def __init__(self, contacts: dict[Address, Contact], on_remember: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        contacts: dict[Address, Contact],
+        on_remember: Callable[[], None],
+        on_pin: Callable[[Address, PublicKey], None],
+    ) -> None:
+        """`on_pin` is called when an account's first key was proved."""
         self.all = contacts
-        self._on_remember = on_remember
+        self._on_remember, self._on_pin = on_remember, on_pin
         self._keys: dict[Address, PublicKey] = {}
         self._introduced: dict[Address, PublicKey] = {}
         """Keys that the server gave and nobody proved yet; not remembered."""
@@ -71,6 +77,7 @@ class Contacts:
         if key is not None and address not in self._keys and len(self.all) < MAX_CONTACTS:
             self._keys[address] = key
             self._update(address, public_key=key.blob)
+            self._on_pin(address, key)
 
     def accept(self, address: Address, key: PublicKey) -> None:
         """The person trusts another key of this account; it was not compared yet."""

@@ -100,7 +100,7 @@ class Engine:
         memory = Memory(profile, identity)
         known = memory.server(server.fingerprint)
         self._recorder = Recorder(memory, server.fingerprint, self._to_remember, self._tasks)
-        self._contacts = Contacts(dict(known.contacts), self._recorder.mark)
+        self._contacts = Contacts(dict(known.contacts), self._recorder.mark, self._key_pinned)
         fingerprint = parse_fingerprint(server.fingerprint)
         self._networks = Networks(
             fingerprint, dict(known.networks), known.statements, self._owner_key, self._remember_networks
@@ -292,6 +292,10 @@ class Engine:
                     self._peers.observe(statistics)
         finally:
             self._reading_statistics = False
+
+    def _key_pinned(self, peer: Address, key: PublicKey) -> None:
+        self._networks.owner_met(peer, key)
+        self._refresh_soon()
 
     def _key_known(self) -> None:
         self._networks.retry_statements()

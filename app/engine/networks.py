@@ -295,6 +295,13 @@ class Networks:
             for signed in waiting:
                 self._hear_statement(network, signed)
 
+    def owner_met(self, owner: Address, key: PublicKey) -> None:
+        """An account proved its first key: of what is remembered in its networks, only what this key signed stays."""
+        theirs = [network for network, joined in self.joined.items() if joined.owner == owner]
+        dropped = [self.memory.recheck(network, key) for network in theirs]
+        if any(dropped):
+            self._on_remember()
+
     # --- what follows
 
     def needs_secret(self, network: NetworkId) -> bool:

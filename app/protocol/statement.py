@@ -178,6 +178,17 @@ class MembershipMemory:
         words.take(statement, signed)
         return True
 
+    def recheck(self, network: NetworkId, owner: PublicKey) -> bool:
+        """Drop what another key signed that was passed off as the owner's; True if there was any."""
+        words = self._networks.pop(network, None)
+        dropped = False
+        for signed in [] if words is None else words.in_order():
+            try:
+                self.apply(signed, network, owner)
+            except RemoteProtocolError:
+                dropped = True
+        return dropped
+
     def is_barred(self, network: NetworkId, address: Address, fingerprint: bytes) -> bool:
         """Whether the owner's last word is that this account is out.
 

@@ -166,6 +166,26 @@ def test_statements_wait_for_the_owners_key() -> None:
     assert networks.owners_wanted() == set()
 
 
+def test_what_a_made_up_owner_signed_goes_when_the_owner_is_met() -> None:
+    made_up = IdentityKey.generate()
+    keys = [made_up.public]
+    networks = Networks(
+        SERVER, {FAMILY: JoinedNetwork("family", OWNER, b"s" * 32)}, (), lambda _: keys[-1], lambda: None
+    )
+    networks.own_address = ME
+    last_word = Statement(SERVER, FAMILY, BEN, b"b" * 32, Verb.READMITTED, 2**63 - 1, 0)
+    tell(networks, state(), roster(member(OWNER), member(BEN, b"b" * 32)))
+    tell(networks, StatementTold(FAMILY, sign_statement(last_word, made_up)))
+    keys.append(OWNER_KEY.public)
+    networks.owner_met(OWNER, OWNER_KEY.public)
+    assert networks.memory.export() == []
+    tell(networks, StatementTold(FAMILY, eviction()))
+    assert BEN not in networks.shared_peers()
+    networks.owner_met(OWNER, OWNER_KEY.public)
+    networks.owner_met(BEN, made_up.public)
+    assert BEN not in networks.shared_peers()
+
+
 def test_another_owner_than_at_first_is_not_believed() -> None:
     networks = model({FAMILY: JoinedNetwork("family", OWNER)})
     tell(networks, state(owner=BEN), roster(member(OWNER)))

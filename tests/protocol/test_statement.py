@@ -178,6 +178,18 @@ def test_a_statement_of_another_server_or_signer_is_refused() -> None:
     assert memory.is_barred(NETWORK, ADDRESS, MEMBER)
 
 
+def test_what_another_key_signed_goes_when_the_owners_key_is_sure() -> None:
+    memory = memory_of(EVICTED)
+    made_up = statements.sign_statement(replace(READMITTED, counter=2**63 - 1), OTHER)
+    memory.apply(made_up, NETWORK, OTHER.public)
+    memory.apply(signed(replace(EVICTED, subject=9, subject_fingerprint=STRANGER)), NETWORK, OWNER.public)
+    assert memory.recheck(NETWORK, OWNER.public)
+    assert not memory.recheck(NETWORK, OWNER.public)
+    assert not memory.recheck(NetworkId(99), OWNER.public)
+    assert memory.is_barred(NETWORK, Address(9), STRANGER)
+    assert memory.apply(signed(EVICTED), NETWORK, OWNER.public)
+
+
 def test_memory_survives_its_export() -> None:
     elsewhere = replace(EVICTED, network=9, subject_fingerprint=STRANGER)
     memory = memory_of(EVICTED, replace(EVICTED, subject_fingerprint=STRANGER, counter=3))
