@@ -3,14 +3,16 @@
     python -m benchmarks.throughput [--rounds 3] [--seconds 5] [--json FILE] [--picture FILE]
 
 Run as root, with iperf3 and ping installed. Two network namespaces on one cable, each with a real adapter and a real
-pump; both ends and iperf3 share this machine's processors. Every figure is the median of the rounds, and each round
-measures everything once, so that a noisy minute spoils no comparison. Needs matplotlib (extra `bench`) for a picture.
+pump; both ends and iperf3 share this machine's processors. Every figure is the median of the rounds. Each round waits
+for a quiet second and measures everything once, so that a noisy minute spoils no comparison. Needs matplotlib (extra
+`bench`) for a picture.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,8 @@ from benchmarks.process_usage import machine
 from benchmarks.pump_lab import Computer, PumpLab
 
 RESULTS = Path(__file__).parent / "results"
-IPERF_PORT = 5_201
+QUIET = 0.9
+"""The share of idle time of a machine on which nothing else runs."""
 
 Figures = dict[str, float]
 
@@ -35,6 +38,7 @@ def main() -> int:
     arguments = parser.parse_args()
     rounds = []
     for number in range(arguments.rounds):
+        wait_for_quiet()
         rounds.append(one_round(arguments.seconds))
         print(f"round {number + 1}: {rounds[-1]['tunnel_tcp1_gbps']:.2f} Gbit/s, one stream", file=sys.stderr)
     medians = {name: round(median(each[name] for each in rounds), 3) for name in rounds[0]}
@@ -48,6 +52,22 @@ def main() -> int:
     for name, value in medians.items():
         print(f"{name:28} {value:10.3f}")
     return 0
+
+
+def wait_for_quiet(patience: int = 30) -> None:
+    """Return when the machine has been idle for a second, or after `patience` seconds."""
+    for _ in range(patience):
+        before = processor_times()
+        time.sleep(1)
+        total, idle = (now - then for now, then in zip(processor_times(), before, strict=True))
+        if idle >= QUIET * total:
+            return
+
+
+def processor_times() -> tuple[int, int]:
+    """All time of all processors so far and the idle part of it, in ticks."""
+    ticks = [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(ticks), ticks[3] + ticks[4]
 
 
 def one_round(seconds: int) -> Figures:
