@@ -21,7 +21,6 @@ from app.engine.deadlines import Deadlines
 from app.engine.diagnosis import diagnose
 from app.engine.errors import EngineError, engine_error, refused
 from app.engine.helper_link import HelperConnector, HelperLink
-from app.engine.lookup import find_network, find_peer, peer_name
 from app.engine.mediation_client import MediationClient, ServerAccess
 from app.engine.membership import Membership
 from app.engine.networks import Networks
@@ -365,14 +364,6 @@ class Engine:
         """The last messages with a peer, oldest first."""
         return self._chat.history(peer, limit)
 
-    def find_network(self, text: str) -> NetworkId:
-        """The network with this name, or this id with or without dashes. Raises EngineError if there is none."""
-        return find_network(self.state, text)
-
-    def find_peer(self, text: str) -> Address:
-        """The peer with this address, nickname or alias. Raises EngineError if there is none or more than one."""
-        return find_peer(self.state, text)
-
     # --- the account
 
     async def login(self) -> None:
@@ -503,21 +494,18 @@ class Engine:
         if not self._peers.is_up(peer):
             view = next((each for each in self.state.peers if each.address == format_address(peer)), None)
             status = view.status if view is not None else PeerStatus.OFFLINE
-            raise engine_error("no-tunnel", name=self._name(peer), status=status)
+            raise engine_error("no-tunnel", name=self._trust.name(peer), status=status)
         self._peers.send_message(peer, payload)
 
     def _place(self, peer: Address) -> tuple[PathKind | None, str]:
         view = next((each for each in self.state.peers if each.address == format_address(peer)), None)
         return (view.path, view.endpoint) if view is not None else (None, "")
 
-    def _name(self, peer: Address) -> str:
-        return peer_name(self.state, peer)
-
     async def send_chat(self, peer: Address, text: str) -> ChatMessage:
         """Send up to 16 KiB of text. Returns once it is taken: queued for an offline peer, else on its way."""
         self._trust.roster_fingerprints(peer)
         if self._contacts.get(peer).blocked:
-            raise engine_error("no-tunnel", name=self._name(peer), status=PeerStatus.BLOCKED)
+            raise engine_error("no-tunnel", name=self._trust.name(peer), status=PeerStatus.BLOCKED)
         return self._chat.send(peer, text, asyncio.get_running_loop().time())
 
     async def wait_chat(self, message: ChatMessage, timeout: float = 30.0) -> ChatMessage:  # noqa: ASYNC109

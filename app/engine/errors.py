@@ -237,17 +237,8 @@ _CONNECTION: Final = {
 }
 
 _ASKED: Final = {
-    "network-not-found": Sentences(
-        "There is no such network here.", "No network is called {name}.", "See `buri list` for its name.", _NOT_FOUND
-    ),
-    "network-ambiguous": Sentences(
-        "More than one network is meant.", "{name} fits several.", "Use its number from `buri list`.", _NOT_FOUND
-    ),
     "peer-not-found": Sentences(
         "There is no such peer.", "Nobody here is called {name}.", "See `buri list` for names.", _NOT_FOUND
-    ),
-    "peer-ambiguous": Sentences(
-        "More than one peer is meant.", "{name} fits several.", "Use its address from `buri list`.", _NOT_FOUND
     ),
     "no-tunnel": Sentences(
         "There is no tunnel to this peer.", "{name} is {status}.", "See `buri peer {name}`.", _NO_ANSWER

@@ -32,10 +32,11 @@ class Trust:
     def _pinned(self, peer: Address) -> PublicKey:
         key = self._contacts.pinned(peer)
         if key is None:
-            raise engine_error("peer-key-unknown", name=self._name(peer))
+            raise engine_error("peer-key-unknown", name=self.name(peer))
         return key
 
-    def _name(self, peer: Address) -> str:
+    def name(self, peer: Address) -> str:
+        """What a person calls a peer: its alias here, its nickname, or its address."""
         lines = self._networks.members_everywhere().get(peer)
         nickname = next(iter(lines.values())).nickname if lines else format_address(peer)
         return self._contacts.get(peer).alias or nickname
@@ -56,7 +57,7 @@ class Trust:
         """Pin the key with this fingerprint, if the roster shows it now and no other, as the server has it."""
         expected = self.roster_fingerprints(peer)
         if {format_fingerprint(each) for each in expected} != {fingerprint}:
-            raise engine_error("peer-key-another", name=self._name(peer))
+            raise engine_error("peer-key-another", name=self.name(peer))
         answer = await self._client.request(GetPeerKey(0, peer), PeerKey)
         try:
             key = PublicKey.from_blob(answer.public_key)

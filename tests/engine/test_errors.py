@@ -78,8 +78,7 @@ def test_a_lost_identity_is_told_with_both_ways_out() -> None:
     ("code", "exit_code"),
     [
         ("refused-wrong-password", 4),
-        ("network-not-found", 5),
-        ("peer-ambiguous", 5),
+        ("peer-not-found", 5),
         ("server-unreachable", 6),
         ("identity-lost", 1),
         ("nobody-knows-this-code", 1),
