@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.base.folder_lock import FolderInUse, FolderLock
 from app.cli.outcome import CommandError, ExitCode
-from app.engine.home_lock import HomeInUse, HomeLock
 from app.platform import paths
 
 
@@ -24,8 +24,8 @@ def home_folders() -> tuple[Path, Path]:
 def claimed(state_folder: Path, remedy: str) -> Iterator[None]:
     """No engine runs here meanwhile. Raises CommandError with this `remedy` if one does already."""
     try:
-        lock = HomeLock(state_folder)
-    except HomeInUse as error:
+        lock = FolderLock(state_folder, "engine")
+    except FolderInUse as error:
         raise CommandError(ExitCode.FAILED, "already-running", "Buri runs already.", str(error), remedy) from None
     except OSError as error:
         raise _unusable(error) from None

@@ -1,7 +1,7 @@
 """The engine's socket: the command line's requests in, the engine's answers out.
 
 One Unix socket for each home, for its user (and root) alone: folder 0700, socket 0600, and the kernel is asked who
-calls. A socket that a killed engine left is replaced: engine/home_lock.py lets one engine in at a time. What a client
+calls. A socket that a killed engine left is replaced: base/folder_lock.py lets one engine in at a time. What a client
 sends can end at most its own connection; one that does not read is dropped.
 
 Started by the composition root of whoever runs an engine (app/cli/up.py, the GUI). It holds no policy: each request

@@ -107,6 +107,9 @@ def _adapter_config(request: ConfigureInterface) -> AdapterConfig:
     special = not 1 <= request.address >> 24 <= 223 or address.is_loopback or address.is_link_local
     if special or address.ip in (network.network_address, network.broadcast_address):
         raise AdapterError("bad-address", f"{address} cannot be the address of a computer.")
+    if network.is_global:
+        # Else a server, or a user who may call us, could draw what this computer sends to anybody to itself.
+        raise AdapterError("bad-address", f"{network} is on the internet; a virtual LAN needs private addresses.")
     return AdapterConfig(
         address=format_address(request.address),
         prefix_length=request.prefix_length,

@@ -239,8 +239,13 @@ def _make_folder(folder: Path) -> None:
         return
     folder.mkdir()
     around = folder.parent.stat()
-    os.chown(folder, around.st_uid, around.st_gid, follow_symlinks=False)
-    folder.chmod(0o755)
+    # By descriptor: whoever owns the folder around could put a link to something else in its place meanwhile.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, 0o755)
+        os.fchown(descriptor, around.st_uid, around.st_gid)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_stale_socket(path: Path) -> None:

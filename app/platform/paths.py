@@ -94,7 +94,7 @@ def _linux_state() -> Path:
 
 def _linux_runtime() -> Path:
     if _is_root():
-        return Path("/run/buri")
+        return Path("/run/buri-engine")  # not the folder of the helper's socket, which everybody may enter
     value = os.environ.get("XDG_RUNTIME_DIR", "")
     # Without a session there is no runtime folder; one in /tmp with a name anybody can guess is no replacement.
     return Path(value) / "buri" if os.path.isabs(value) else _linux_state() / "run"
@@ -105,7 +105,7 @@ def _macos_support() -> Path:
 
 
 def _macos_runtime() -> Path:
-    return Path("/var/run/buri") if _is_root() else _macos_support() / "run"
+    return Path("/var/run/buri-engine") if _is_root() else _macos_support() / "run"
 
 
 def _windows_roaming() -> Path:

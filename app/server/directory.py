@@ -75,6 +75,7 @@ class Directory:
         self._ownership = OwnershipRules(store, self._notices, self._networks, facts.fingerprint)
         self._registrations = TokenBuckets(Rate.per_hour(limits.registrations_per_hour))
         self._logins = TokenBuckets(Rate.per_minute(limits.logins_per_minute))
+        self._changes = TokenBuckets(Rate.per_minute(limits.changes_per_minute))
         self._introductions = TokenBuckets(Rate.per_minute(limits.introductions_per_minute))
 
     # --- accounts and sessions
@@ -186,8 +187,6 @@ class Directory:
                 return self._introduce(client, request, now)
             case GetPeerKey():
                 return self._peer_key(client, request)
-            case SetNickname():
-                return self._set_nickname(client, request)
             case PrepareJoin():
                 return self._networks.prepare_join(client, request, now)
             case CreateNetwork():
@@ -195,10 +194,14 @@ class Directory:
             case JoinNetwork():
                 return self._networks.join(client, request, now, wall)
             case _:
-                return self._change_network(client, request)
+                if not self._changes.take(client.address, now):
+                    raise RequestRefused(Refusal.TOO_MANY_REQUESTS)
+                return self._change(client, request)
 
-    def _change_network(self, client: Session, request: Request) -> Outcome:
+    def _change(self, client: Session, request: Request) -> Outcome:
         match request:
+            case SetNickname():
+                return self._set_nickname(client, request)
             case LeaveNetwork():
                 return self._networks.leave(client, request)
             case DeleteNetwork():

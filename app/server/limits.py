@@ -47,6 +47,8 @@ class RateLimits(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"
     """By one account, and by one source; asking for join parameters and creating networks count as well."""
     wrong_passwords_per_hour: Count = 20
     """By one account, and by one source."""
+    changes_per_minute: Count = 60
+    """By one account, of names, presence, networks and their members: one change is told to thousands."""
     introductions_per_minute: Count = 1_200
     """By one account."""
     requests_per_second: Count = 20

@@ -27,6 +27,8 @@ def parse_pool(text: str) -> IPv4Network:
         raise PoolError(f"pool {text!r}: the prefix must be /{MIN_PREFIX} to /{MAX_PREFIX}")
     if pool.is_multicast or pool.is_loopback or pool.is_link_local or pool.is_unspecified:
         raise PoolError(f"pool {text!r}: not a network that computers can live in")
+    if pool.is_global:
+        raise PoolError(f"pool {text!r}: belongs to others on the internet; clients take private addresses only")
     return pool
 
 

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import time
 
+from app.base.folder_lock import FolderInUse, FolderLock
 from app.base.logs import set_up_logging
 from app.base.tasks import Tasks
 from app.protocol.messages import checked_name
@@ -151,8 +152,14 @@ def run(folder: ServerFolder) -> None:
     """Run the server in `folder` until SIGINT or SIGTERM. Raises ConfigError or StoreError if it can't start."""
     config = folder.read_config()
     set_up_logging(config.log.level, json_lines=config.log.json)
+    try:
+        lock = FolderLock(folder.path, "server")
+    except FolderInUse as error:
+        raise ConfigError(str(error)) from None
+    except OSError as error:
+        raise ConfigError(f"{folder.path} can't be locked: {error.strerror}") from error
     # The selector loop everywhere: Windows' default loop can go deaf on UDP (CPython issue 127057).
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+    with lock, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(_run(folder, config))
 
 

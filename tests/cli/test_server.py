@@ -104,6 +104,16 @@ def test_a_server_process_stops_on_sigterm_and_its_lists_can_be_read_meanwhile(
         assert running.wait(30) == 0
 
 
+def test_a_second_server_on_the_same_folder_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    on_loopback(folder)
+    with process(folder) as (running, _):
+        capsys.readouterr()
+        command = [sys.executable, "-m", "app", "server", "run", "--folder", str(folder)]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert second.returncode == 1
+        assert f"Another server, process {running.pid}, uses {folder}" in second.stderr
+
+
 def test_what_clients_were_told_survives_kill_9(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     on_loopback(folder)
     fingerprint = ServerFolder(folder).read_key().public.fingerprint

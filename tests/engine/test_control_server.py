@@ -1,7 +1,6 @@
 """The engine's socket, with a real engine that is logged out: who may ask, what is answered, and what garbage does."""
 
 import asyncio
-import os
 import socket
 import stat
 import struct
@@ -20,7 +19,6 @@ from app.engine.control_requests import STREAMS, VALUES
 from app.engine.control_server import MAX_CLIENTS, MAX_MISTAKES, MAX_REQUESTS, ControlServer, SocketUnusable
 from app.engine.engine import Engine
 from app.engine.helper_client import HelperClient, HelperUnavailable
-from app.engine.home_lock import HomeInUse, HomeLock
 from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState, Finding, ServerStatus
 from app.ipc import control
@@ -211,13 +209,6 @@ def test_a_path_that_is_no_place_for_a_socket_is_an_error(identity: IdentityKey,
             await ControlServer(engine, profile.state_folder / ("x" * 120)).start()
 
     asyncio.run(story())
-
-
-def test_a_second_engine_is_kept_out_until_the_first_has_ended(tmp_path: Path) -> None:
-    with HomeLock(tmp_path), pytest.raises(HomeInUse, match=f"process {os.getpid()}"), HomeLock(tmp_path):
-        pass
-    with HomeLock(tmp_path):
-        pass
 
 
 def test_another_version_is_refused_with_a_remedy(identity: IdentityKey, profile: Profile) -> None:

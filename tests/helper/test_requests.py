@@ -153,6 +153,15 @@ def test_an_address_no_computer_can_have_is_refused(address: int, prefix_length:
     assert (refusal.request, refusal.code) == (4, "bad-address")
 
 
+@pytest.mark.parametrize(("address", "prefix_length"), [(0x08080801, 24), (0xAC100001, 8), (0x64400001, 9)])
+def test_a_virtual_lan_cannot_take_over_a_part_of_the_internet(address: int, prefix_length: int) -> None:
+    request = ConfigureInterface(request=4, address=address, prefix_length=prefix_length)
+    _, refusal = talk(lambda engine: ask(engine, HELLO, request))
+    assert isinstance(refusal, Failed)
+    assert refusal.code == "bad-address"
+    assert "private" in refusal.message
+
+
 # --- malformed requests
 
 

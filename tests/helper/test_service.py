@@ -16,6 +16,7 @@ import pytest
 
 from app.engine.helper_client import HelperClient, HelperFailed, HelperUnavailable, connect_helper
 from app.helper import service
+from app.helper.service import HelperStartError, Options, _make_socket
 from app.ipc.schema import ConfigureInterface, InterfaceReady, Notification, ReadStatistics
 from tests.helper.computer import (
     DEADLINE,
@@ -314,6 +315,24 @@ def test_a_missing_folder_is_made_for_whoever_owns_the_one_around_it(links: Link
         folder, endpoint = helper.socket_path.parent.stat(), helper.socket_path.stat()
     assert (folder.st_uid, folder.st_mode & 0o777) == (NOBODY, 0o755)
     assert (endpoint.st_uid, endpoint.st_mode & 0o777) == (NOBODY, 0o600)
+
+
+def test_a_link_put_in_the_new_folders_place_is_not_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir(mode=0o700)
+    mkdir = Path.mkdir
+
+    def mkdir_of_a_race(folder: Path) -> None:
+        mkdir(folder)
+        folder.rmdir()
+        folder.symlink_to(precious)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir_of_a_race)
+    options = Options(tmp_path / "run" / "helper.sock", None, None, "buri", None, "info")
+    with pytest.raises(HelperStartError):
+        _make_socket(options)
+    assert precious.stat().st_mode & 0o777 == 0o700
+    assert list(precious.iterdir()) == []
 
 
 def test_a_file_that_is_no_socket_is_not_removed(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_root_has_the_systems_folders(person: pytest.MonkeyPatch) -> None:
     person.setattr(os, "geteuid", lambda: 0)
     assert paths.config_folder() == Path("/etc/buri")
     assert paths.state_folder() == Path("/var/lib/buri")
-    assert paths.engine_socket() == Path("/run/buri/engine.sock")
+    assert paths.engine_socket() == Path("/run/buri-engine/engine.sock")
 
 
 def test_the_helper_is_one_for_all_users(person: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,21 @@ def test_registrations_are_limited_by_source_and_the_limit_heals(tmp_path: Path)
     assert isinstance(world.directory.register(key(4).public, "dora", "192.0.2.1", 1_800, 0), int)
 
 
+def test_changes_that_many_hear_of_are_limited_by_account(tmp_path: Path) -> None:
+    world = World(tmp_path, limits=RateLimits(changes_per_minute=2))
+    anna, bert = world.account("anna"), world.account("bert")
+    network = world.network(anna, bert)
+    world.must(bert, SetNickname(world.number(), "Bert"))
+    world.must(bert, SetPresence(world.number(), network, False))
+    for request in (SetNickname(world.number(), "B."), SetPresence(world.number(), network, True)):
+        answer = world.ask(bert, request)
+        assert isinstance(answer, Refused)
+        assert answer.reason is Refusal.TOO_MANY_REQUESTS
+    world.must(anna, SetNickname(world.number(), "Anna"))
+    world.now += 60
+    world.must(bert, SetPresence(world.number(), network, True))
+
+
 def test_a_login_is_told_everything_in_order(world: World) -> None:
     anna, bert = world.account("anna"), world.account("bert")
     network = world.network(anna, bert)

@@ -30,7 +30,17 @@ def test_a_random_pool_is_a_private_16() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10.0.0.0/31", "10.0.0.0/7", "10.0.0.1/16", "224.0.0.0/16", "127.0.0.0/8", "fd00::/64"]
+    "text",
+    [
+        "10.0.0.0/31",
+        "10.0.0.0/7",
+        "10.0.0.1/16",
+        "224.0.0.0/16",
+        "127.0.0.0/8",
+        "fd00::/64",
+        "8.8.8.0/24",
+        "172.0.0.0/8",
+    ],
 )
 def test_unusable_pools_are_refused(text: str) -> None:
     with pytest.raises(PoolError, match="pool"):

@@ -78,7 +78,10 @@ class World:
         self.folder = folder
         self.policy = policy or Policy()
         self.limits = limits or RateLimits(
-            joins_per_minute=10_000, registrations_per_hour=10_000, logins_per_minute=10_000
+            joins_per_minute=10_000,
+            registrations_per_hour=10_000,
+            logins_per_minute=10_000,
+            changes_per_minute=10_000,
         )
         self.now = 0.0
         self.accounts: dict[str, Account] = {}
