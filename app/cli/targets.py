@@ -7,7 +7,7 @@ over one that differs in case. Used by all verbs that name something.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import TypeVar
 
 from app.cli.outcome import CommandError, ExitCode
@@ -40,9 +40,9 @@ def find_peer(state: EngineState, text: str) -> PeerView:
     if text in (state.server.address, state.server.address6) and text:
         raise _not_found("peer", f"{text} is this computer.", "See `buri list` for the others.")
     found = [peer for peer in state.peers if text and text in (peer.address, peer.address6)]
-    # Aliases first: they are this person's own words, while a peer may take any nickname.
-    found = found or _by_name(state.peers, text, lambda peer: peer.alias)
-    found = found or _by_name(state.peers, text, lambda peer: peer.nickname)
+    # What looks like an address is never a name, lest a nickname catch what is meant for another.
+    if not found and not _is_address(text):
+        found = _peers_by_name(state, text)
     if len(found) > 1:
         raise _ambiguous("peer", text, (f"{peer.address}  {peer.nickname}" for peer in found))
     if not found:
@@ -56,11 +56,10 @@ def find_member(state: EngineState, network: NetworkView, text: str) -> MemberVi
     Its name in the network comes first, then what it is called as a peer: an owner may have renamed it.
     """
     found = [member for member in network.members if text and member.address == text]
-    found = found or _by_name(network.members, text, lambda member: member.nickname)
-    if not found:
-        peers = _by_name(state.peers, text, lambda peer: peer.alias)
-        peers = peers or _by_name(state.peers, text, lambda peer: peer.nickname)
-        found = [member for member in network.members if member.address in {peer.address for peer in peers}]
+    if not found and not _is_address(text):
+        found = _by_name(network.members, text, lambda member: member.nickname)
+        peers = [] if found else _peers_by_name(state, text)
+        found = found or [member for member in network.members if member.address in {peer.address for peer in peers}]
     if len(found) > 1:
         raise _ambiguous("member", text, (f"{member.address}  {member.nickname}" for member in found))
     if not found:
@@ -78,6 +77,20 @@ def address_number(text: str) -> int:
         raise CommandError(
             ExitCode.USAGE, "bad-address", f"{text!r} is not an address.", "", "Give it as in 10.1.2.3."
         ) from None
+
+
+def _peers_by_name(state: EngineState, text: str) -> list[PeerView]:
+    # Aliases first: they are this person's own words, while a peer may take any nickname.
+    found = _by_name(state.peers, text, lambda peer: peer.alias)
+    return found or _by_name(state.peers, text, lambda peer: peer.nickname)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shell_word(name: str) -> str:

@@ -118,6 +118,19 @@ def test_a_renamed_member_is_still_found_by_the_name_it_has_as_a_peer() -> None:
         find_member(STATE, family, "boss")
 
 
+def test_a_nickname_in_the_form_of_an_address_catches_nothing() -> None:
+    trap = EngineState(
+        networks=(network(1, "all", MemberView("10.73.0.66", "10.73.0.9", MemberStatus.ONLINE)),),
+        peers=(peer("10.73.0.66", "10.73.0.9"), peer("10.73.0.67", "fd62:7572:6900::a49:9")),
+    )
+    for find in (lambda text: find_peer(trap, text), lambda text: find_member(trap, trap.networks[0], text)):
+        for text in ("10.73.0.9", "fd62:7572:6900::a49:9"):
+            with pytest.raises(CommandError) as caught:
+                find(text)
+            assert caught.value.exit_code == ExitCode.NOT_FOUND
+        assert find("10.73.0.66").address == "10.73.0.66"
+
+
 def test_an_address_is_a_number_on_the_socket() -> None:
     assert address_number("10.73.0.2") == 0x0A490002
     with pytest.raises(CommandError, match="not an address"):
