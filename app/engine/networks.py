@@ -36,6 +36,8 @@ MAX_NETWORKS = 1_024
 """Networks of one account that the engine follows; what a server tells beyond that is dropped and counted."""
 MAX_MEMBERS = 4_096
 """Members of one network, likewise."""
+MAX_MEMBERS_EVERYWHERE = 65_536
+"""Members of all networks together, likewise."""
 MAX_WAITING_STATEMENTS = 256
 """Statements of one network that wait for its owner's key."""
 
@@ -159,18 +161,22 @@ class Networks:
             return self._drop("a roster of an unknown network")
         if roster.first:
             known.page = {}
-        if known.page is None or len(known.page) + len(roster.members) > MAX_MEMBERS:
+        if known.page is None or not self._fits(known.page, len(roster.members)):
             return self._drop("a roster page that does not fit")
         known.page.update((Address(member.address), member) for member in roster.members)
         if roster.last:
             known.members, known.page = known.page, None
         return None
 
+    def _fits(self, members: dict[Address, Member], more: int) -> bool:
+        everywhere = sum(len(each.members) + len(each.page or ()) for each in self.all.values())
+        return len(members) + more <= MAX_MEMBERS and everywhere + more <= MAX_MEMBERS_EVERYWHERE
+
     def _change_member(self, network: NetworkId, member: Member) -> None:
         known = self.all.get(network)
         if known is None:
             return self._drop("a member of an unknown network")
-        if len(known.members) >= MAX_MEMBERS and member.address not in known.members:
+        if member.address not in known.members and not self._fits(known.members, 1):
             return self._drop("too many members")
         known.members[Address(member.address)] = member
         if known.page is not None:
@@ -256,6 +262,8 @@ class Networks:
         key = self._owner_key(owner)
         if key is not None:
             return self._apply_statement(network, signed, key)
+        if signed in known.waiting_statements:
+            return None
         if len(known.waiting_statements) >= MAX_WAITING_STATEMENTS:
             return self._drop("too many statements that wait for the owner's key")
         known.waiting_statements.append(signed)

@@ -207,6 +207,8 @@ class Memory:
         """
         state = _State(STATE_VERSION, {**self._state.servers, fingerprint: memory})
         sealed = self._identity.seal_for_storage(msgspec.msgpack.encode(state), _STATE_PURPOSE)
+        if len(_STATE_MAGIC) + len(sealed) > MAX_STATE:  # it could not be read again
+            raise engine_error("file-not-written", place=self._file, reason="there is too much to remember")
         _write(self._file, _STATE_MAGIC + sealed)
         self._state = state
 

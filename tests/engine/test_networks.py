@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.networks import MAX_NETWORKS, JoinedNetwork, Networks
+from app.engine.networks import MAX_MEMBERS_EVERYWHERE, MAX_NETWORKS, JoinedNetwork, Networks
 from app.engine.state import Protection
 from app.protocol import network_secret
 from app.protocol.keys import IdentityKey, PublicKey
@@ -221,6 +221,17 @@ def test_networks_that_are_long_gone_make_room_for_new_ones() -> None:
     assert len(networks.joined) == MAX_NETWORKS
     assert {1, 5_000} <= networks.joined.keys()
     assert 2 not in networks.joined
+
+
+def test_a_flood_of_members_in_many_networks_is_dropped_and_counted() -> None:
+    networks = model()
+    flood = [Roster(number, True, True, tuple(member(each) for each in range(1, 1_025))) for number in range(1, 101)]
+    for page in flood:
+        tell(networks, state(network=page.network), page)
+    assert sum(len(each.members) for each in networks.all.values()) <= MAX_MEMBERS_EVERYWHERE
+    assert networks.dropped > 0
+    tell(networks, MemberChanged(1, member(2_000)), MemberChanged(1, member(5)))
+    assert {5} == networks.all[NetworkId(1)].members.keys() & {5, 2_000}
 
 
 def test_too_many_networks_are_dropped_and_counted() -> None:

@@ -275,6 +275,16 @@ def test_a_sealed_state_is_checked_all_the_same(tmp_path: Path, state: object, r
         Memory(profile, FIRST)
 
 
+def test_a_state_that_could_not_be_read_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = Profile(tmp_path, tmp_path)
+    memory = Memory(profile, FIRST)
+    memory.remember(SERVER, ServerMemory(contacts={Address(1): Contact(alias="ben")}))
+    monkeypatch.setattr("app.engine.settings.MAX_STATE", 1_000)
+    with pytest.raises(EngineError, match="too much to remember"):
+        memory.remember(SERVER, ServerMemory(statements=(bytes(1_000),)))
+    assert Memory(profile, FIRST).server(SERVER).contacts[Address(1)].alias == "ben"
+
+
 def test_a_state_that_can_not_be_written_is_not_believed(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
