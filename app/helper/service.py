@@ -60,6 +60,7 @@ class HelperStartError(Exception):
 def main(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM, SIGINT, or the end of the control descriptor. Exit code 0, 1 for errors, 2 for wrong use."""
     options = _parse(arguments)
+    _give_up_reading_the_terminal()
     set_up_logging(options.log_level)
     try:
         asyncio.run(_serve(options))
@@ -67,6 +68,14 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"buri helper: {error}\n")
         return 1
     return 0
+
+
+def _give_up_reading_the_terminal() -> None:
+    """Have standard error for writing alone: the pump inherits it, and could read what is typed in our terminal."""
+    if os.isatty(2):
+        terminal = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NOCTTY)
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 class Helper:

@@ -1,6 +1,7 @@
 """Who the helper lets in, and that nothing is left whoever dies: real processes in a namespace of their own."""
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -220,6 +221,27 @@ def test_the_pump_inherits_no_descriptor_but_its_own(links: LinkWatch) -> None:
     assert sum(target == "/dev/net/tun" for target in opened) == 1
     assert sum(target.startswith("socket:") for target in opened) == 2
     assert not [target for target in opened if target.startswith(str(helper.folder))]
+
+
+def test_a_helper_in_a_terminal_can_write_to_it_but_not_listen_in(tmp_path: Path) -> None:
+    program = f"""
+import os, sys
+from app.helper.service import main
+assert main(["--socket", {str(tmp_path / "missing" / "run" / "helper.sock")!r}]) == 1
+try:
+    os.read(2, 1)
+except OSError as error:
+    sys.exit(error.errno)
+"""
+    terminal, theirs = os.openpty()
+    try:
+        os.write(terminal, b"password\n")
+        done = subprocess.run([sys.executable, "-c", program], stderr=theirs, timeout=DEADLINE, check=False)
+        assert done.returncode == errno.EBADF
+        assert b"cannot listen" in os.read(terminal, 1_000)
+    finally:
+        os.close(terminal)
+        os.close(theirs)
 
 
 # --- who may call
