@@ -265,7 +265,8 @@ class Inbound:
             while stop < end and words[stop] & _CONTINUES:
                 stop += 1
             partial = bool(words[start] & _PARTIAL)
-            if stop - start > 8 and is_tcp(texts[start], 0) and self._queue.should_drop(self._now):
+            first = texts[start]
+            if stop - start > 8 and len(first) >= 20 and is_tcp(first, 0) and self._queue.should_drop(self._now):
                 self._counters["drop-standing-queue"] += 1
                 start += 1
             if stop - start == 1 or not self._deliver_run(session, layout, texts[start:stop], start, partial, path):

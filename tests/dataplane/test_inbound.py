@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.dataplane.inbound import ENGINE_BURST, MAX_LAYOUTS
 from app.dataplane.peer_table import NOTICE_BURST
+from app.dataplane.super_packet import VNET_HEADER
 from app.ipc.schema import DatagramReceived, EndpointChanged, MessageReceived, SessionConfirmed, UdpEndpoint
 from app.protocol.tunnel import TunnelSession
 from app.protocol.wire import DataFlag
@@ -147,6 +148,8 @@ def test_continued_segments_are_delivered_one_by_one_to_an_adapter_that_does_not
         [packet(TO_FAR, b"", partial=True)] * 3,  # nothing to continue with
         [packet(TO_FAR, bytes(9), partial=True)[:-1] + b"x"] * 2 + [packet(TO_FAR, b"", partial=True)[:39]],
         [b"\x45" + bytes(22)] * 3,
+        [b"\x45"] * 9,
+        [b"\x60\0\0"] * 9,
         [b"\x00" + bytes(60)] * 3,
         [packet(TO_FAR, bytes(60), partial=True)[:32] + b"\x10" + packet(TO_FAR, bytes(60), partial=True)[33:]] * 3,
         [packet(Flow(STRANGER, FAR), bytes(60), partial=True)] * 3,
@@ -168,6 +171,30 @@ def test_continued_segments_too_short_for_their_headers_are_dropped(version: int
         tunnel = sealer(sides)
         arrived = send_train(sides, [tunnel.seal(stump, flag) for flag in flags_of(3)])
         assert len(arrived) + sides.far.counters["drop-malformed"] in (1, 3)
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_any_train_of_spoiled_headers_is_survived_and_shows_nobody_elses_address(data: st.DataObject) -> None:
+    version, tcp = data.draw(st.sampled_from([(4, True), (4, False), (6, True), (6, False)]))
+    length = data.draw(st.integers(1, 120))
+    spoil = st.lists(st.tuples(st.integers(0, 59), st.integers(0, 255)), max_size=3)
+    train = []
+    for _ in range(data.draw(st.integers(2, 12))):
+        whole = bytearray(packet(Flow(NEAR, FAR, version=version, tcp=tcp), bytes(80), partial=True))
+        for place, value in data.draw(spoil):
+            whole[place] = value
+        train.append(bytes(whole[:length]))
+    train[-1] = train[-1][: data.draw(st.integers(1, length))]
+    with TwoSides() as sides:
+        tunnel = sealer(sides)
+        flags = data.draw(st.lists(st.sampled_from([3, 3, 3, 2, 1, 0]), min_size=12, max_size=12))
+        for each in send_train(sides, [tunnel.seal(text, flag) for text, flag in zip(train, flags, strict=False)]):
+            source = each[22:26] if each[10] >> 4 == 4 else each[18:34]
+            assert int.from_bytes(source, "big") & 0xFFFFFFFF == NEAR
+            _, kind, header, size, checked, field = VNET_HEADER.unpack_from(each)
+            assert not kind or (size and header <= len(each) - 10)
+            assert checked + field + 2 <= len(each)
 
 
 @settings(max_examples=200)
