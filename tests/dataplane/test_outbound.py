@@ -246,6 +246,15 @@ def test_a_session_without_ids_sends_nothing() -> None:
         assert sides.near.drops() == {"drop-session-exhausted": 3}
 
 
+def test_a_session_whose_ids_would_end_inside_a_train_sends_no_part_of_it() -> None:
+    with TwoSides(suite=1) as sides:
+        session = sides.near.peer(FAR).sending
+        assert session is not None
+        session.tunnel.next_id = session.tunnel.id_limit - 9
+        assert sides.carry(super_packet(TO_FAR, bytes(9_000), 1_000)) == []
+        assert sides.near.drops() == {"drop-session-exhausted": 1}
+
+
 # --- peers without a session
 
 
