@@ -241,7 +241,8 @@ def test(pytest_arguments: Sequence[str]) -> int:
         if code := run_openly(title, argv):
             return code
     require_lab()
-    return run_openly("tests with real adapters, and the lab", [*privileged, "-m", "lab or privileged"])
+    by_file = ["-n", "2", "--dist", "loadfile", "-q"]
+    return run_openly("tests with real adapters, and the lab", [*privileged, *by_file, "-m", "lab or privileged"])
 
 
 def main() -> int:
