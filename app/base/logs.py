@@ -18,7 +18,7 @@ MAX_LINE = 16_384
 _SENSITIVE_WORDS = "password|passphrase|secret|token|key|authorization|cookie|credential"
 _PUBLIC_NAMES = frozenset({"public_key", "peer_public_key", "server_public_key", "key_id", "keyring", "key_type"})
 _FIELD = re.compile(
-    rf"(?P<name>\b\w*(?:{_SENSITIVE_WORDS})\w*)(?P<sign>[\"']?\s*[=:]\s*)"
+    rf"(?P<name>\b\w{{0,64}}(?:{_SENSITIVE_WORDS})\w{{0,64}})(?P<sign>[\"']?\s*[=:]\s*)"
     r"(?P<value>b?'(?:[^'\\]|\\.)*'|b?\"(?:[^\"\\]|\\.)*\"|(?:Bearer |Basic )?[^\s,;&)}\]]+)",
     re.IGNORECASE,
 )

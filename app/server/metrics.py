@@ -5,10 +5,13 @@ loopback unless the configuration says otherwise, and shows numbers only. Starte
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from app.base.tasks import Tasks
+
+logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT = 5.0
 """Seconds in which a request must be there, and in which the server must prove to be healthy."""
@@ -100,4 +103,7 @@ class MetricsEndpoint:
                 text = await self._read_metrics()
         except TimeoutError:
             return "503 Service Unavailable", b"the store does not answer\n"
+        except Exception:
+            logger.exception("the store can't be read")
+            return "503 Service Unavailable", b"the store can't be read\n"
         return "200 OK", text.encode() if page == b"/metrics" else b"ok\n"

@@ -1,6 +1,7 @@
 """The endpoint for Prometheus and health checks, asked well and badly."""
 
 import asyncio
+import sqlite3
 
 import pytest
 
@@ -9,8 +10,10 @@ from app.server import metrics
 from app.server.metrics import Counters, MetricsEndpoint, prometheus_text
 
 
-def ask(request: bytes, *, store_answers: bool = True) -> bytes:
+def ask(request: bytes, *, store_answers: bool = True, failure: Exception | None = None) -> bytes:
     async def read() -> str:
+        if failure is not None:
+            raise failure
         if not store_answers:
             await asyncio.Event().wait()
         return "numbers\n"
@@ -32,6 +35,11 @@ def ask(request: bytes, *, store_answers: bool = True) -> bytes:
             await tasks.close()
 
     return asyncio.run(story())
+
+
+def test_a_store_that_cannot_be_read_is_not_healthy() -> None:
+    answer = ask(b"GET /health HTTP/1.1\r\n\r\n", failure=sqlite3.OperationalError("disk I/O error"))
+    assert answer.startswith(b"HTTP/1.1 503")
 
 
 def test_numbers_are_in_prometheus_text_format() -> None:
