@@ -5,17 +5,12 @@ small. It takes no path, no name and no key on its command line: keys come over 
 """
 
 import argparse
-import contextlib
 import gc
-import os
 import socket
 import sys
 from collections.abc import Callable
 
 from app.dataplane.pump import Pump, PumpOptions
-
-NICENESS = -15
-"""The pump goes before the programs whose packets it carries, so that these wait for it and not in its queues."""
 
 
 def main(argv: list[str], before_run: Callable[[], None] = lambda: None) -> int:
@@ -51,16 +46,9 @@ def main(argv: list[str], before_run: Callable[[], None] = lambda: None) -> int:
         gc.collect()
         gc.freeze()
         gc.disable()
-        _take_precedence()
         before_run()
         pump.run()
     return 0
-
-
-def _take_precedence() -> None:
-    """Raise the process's priority where this is allowed; the pump works without it as well."""
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 if __name__ == "__main__":
