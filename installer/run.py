@@ -44,6 +44,7 @@ LAB_PROBE = """
 name=buri-probe-$$
 ip netns add $name
 trap 'ip netns delete $name' EXIT
+trap 'exit 130' INT TERM
 ip netns exec $name nft add table ip probe
 ip netns exec $name nft add chain ip probe out '{ type nat hook postrouting priority 100; }'
 ip netns exec $name nft add rule ip probe out masquerade
@@ -90,9 +91,18 @@ def run_quietly(argv: Sequence[str], environment: Mapping[str, str] | None = Non
 
 
 def run_openly(title: str, argv: Sequence[str]) -> int:
-    """Run a program whose output is the point; gives its exit code."""
+    """Run a program whose output is the point; gives its exit code.
+
+    Ctrl-C reaches the program as well, and it is waited for: subprocess.run would kill it a quarter of a second later,
+    in the middle of taking down its namespaces.
+    """
     print(f"\n• {title}", flush=True)
-    return subprocess.run(argv, cwd=ROOT, check=False, env={**os.environ, "PATH": SEARCH_PATH}).returncode
+    program = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, "PATH": SEARCH_PATH})
+    while True:
+        try:
+            return program.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 def as_root() -> list[str]:

@@ -1,6 +1,7 @@
 """The set-up program: what it finds missing, what it says, and when it leaves .venv alone."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,19 @@ def test_it_runs_with_the_standard_library_alone() -> None:
 def test_a_failing_step_shows_what_the_program_printed() -> None:
     with pytest.raises(run.SetupError, match=r"exit code 3(.|\n)*out of luck"):
         run.run_quietly(["sh", "-c", "echo out of luck; exit 3"])
+
+
+def test_ctrl_c_leaves_the_main_job_the_time_to_tidy_up() -> None:
+    job = "trap 'sleep 0.6; echo tidied up; exit 130' INT; echo started; while true; do sleep 0.05; done"
+    story = "import sys; sys.path.insert(0, sys.argv[1]); from installer import run; "
+    story += "sys.exit(run.run_openly('job', ['sh', '-c', sys.argv[2]]))"
+    words = [sys.executable, "-c", story, str(run.ROOT), job]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as started:
+        assert started.stdout is not None
+        assert "started\n" in iter(started.stdout.readline, "")
+        os.killpg(started.pid, signal.SIGINT)
+        assert "tidied up" in started.stdout.read()
+    assert started.returncode == 130
 
 
 @pytest.mark.privileged
