@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from app.cli.outcome import CommandError, ExitCode
+
 SHARED_WORD_HELP = "the password; `-` asks for it or reads one line, so that it does not show in the process list"
 NETWORK_HELP = "a network's name or its number (0123-456-789)"
 PEER_HELP = "a peer's nickname, alias or virtual address"
@@ -227,8 +229,8 @@ class Parser(argparse.ArgumentParser):
     """argparse's parser, whose usage errors say where help is."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the mistake and end with exit code 2."""
-        self.exit(2, f"{self.prog}: {message}\nTry `{self.prog} --help`.\n")
+        """Raise the mistake as the CommandError that main shows, exit code 2."""
+        raise CommandError(ExitCode.USAGE, "usage", f"{self.prog}: {message}", "", f"Try `{self.prog} --help`.")
 
 
 def common_options() -> Parser:

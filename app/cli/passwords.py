@@ -18,7 +18,12 @@ def password_from(argument: str | None, *, new: bool = False) -> str | None:
     if argument != "-":
         return _not_empty(argument) if argument is not None else None
     if not sys.stdin.isatty():
-        return _not_empty(sys.stdin.readline().rstrip("\r\n"))
+        try:
+            return _not_empty(sys.stdin.readline().rstrip("\r\n"))
+        except UnicodeDecodeError as error:
+            raise CommandError(
+                ExitCode.USAGE, "password-unreadable", "The password can't be read.", f"{error}.", "Give it as UTF-8."
+            ) from None
     return ask("Password: ", new=new)
 
 
@@ -32,8 +37,14 @@ def ask(prompt: str, *, new: bool) -> str:
             "",
             "Give it on standard input or in a file.",
         )
-    password = _not_empty(getpass.getpass(prompt))
-    if new and getpass.getpass("Again: ") != password:
+    try:
+        password = _not_empty(getpass.getpass(prompt))
+        again = getpass.getpass("Again: ") if new else password
+    except EOFError:
+        raise CommandError(
+            ExitCode.USAGE, "password-missing", "No password was given.", "", "Nothing was changed."
+        ) from None
+    if again != password:
         raise CommandError(ExitCode.USAGE, "password-mistyped", "The two are not the same.", "", "Nothing was changed.")
     return password
 

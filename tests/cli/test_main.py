@@ -54,6 +54,8 @@ def test_a_mistake_is_a_usage_error(tmp_path: Path) -> None:
     ended = buri(tmp_path, "frobnicate")
     assert ended.returncode == 2
     assert "buri --help" in ended.stderr
+    error = json.loads(buri(tmp_path, "ping", "--json").stdout)["error"]
+    assert (error["code"], error["remedy"]) == ("usage", "Try `buri ping --help`.")
 
 
 def test_a_folder_that_cannot_be_used_is_said() -> None:

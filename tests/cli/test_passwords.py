@@ -42,3 +42,16 @@ def test_a_file_gives_its_first_line(tmp_path: Path) -> None:
     for unreadable in (file, tmp_path / "missing"):
         with pytest.raises(CommandError, match="can't be read"):
             first_line(unreadable)
+
+
+def test_a_terminal_that_is_closed_and_bytes_that_are_no_text_are_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", closed)
+    with pytest.raises(CommandError, match="No password"):
+        ask("Password: ", new=True)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), encoding="utf-8"))
+    with pytest.raises(CommandError, match="can't be read"):
+        password_from("-")
