@@ -33,7 +33,7 @@ from app.engine.state import (
 )
 from app.protocol import messages
 from app.protocol.keys import format_fingerprint
-from app.protocol.messages import CandidateKind, Member
+from app.protocol.messages import CandidateKind, Member, shown_name
 from app.protocol.wire import Address, NetworkId, format_address, format_address6, format_network_id
 
 logger = logging.getLogger(__name__)
@@ -102,10 +102,10 @@ def _server(parts: Parts, server: ServerAddress | None) -> ServerView:
         host=server.host if server else "",
         port=server.port if server else 0,
         fingerprint=server.fingerprint if server else "",
-        name=account.server_name,
+        name=shown_name(account.server_name),
         address=format_address(address) if address is not None else "",
         address6=format_address6(address) if address is not None else "",
-        nickname=account.nickname,
+        nickname=shown_name(account.nickname),
         pool=str(account.pool) if account.pool is not None else "",
         retry_at=client.retry_at,
         problem=None if client.problem is None else problem_of(client.problem),
@@ -127,7 +127,7 @@ def _network(parts: Parts, network: Network) -> NetworkView:
     return NetworkView(
         id=state.network,
         label=format_network_id(state.network),
-        name=state.name,
+        name=shown_name(state.name),
         owner=format_address(state.owner),
         is_owner=state.owner == own,
         status=_network_status(state),
@@ -153,7 +153,7 @@ def _member(member: Member, own: Address | None, owner: int) -> MemberView:
         status = MemberStatus.ONLINE if member.online else MemberStatus.OFFLINE
     return MemberView(
         format_address(member.address),
-        member.nickname,
+        shown_name(member.nickname),
         status,
         member.address == own,
         member.address == owner,
@@ -171,7 +171,7 @@ def _peers(parts: Parts) -> tuple[PeerView, ...]:
 
 def _peer(parts: Parts, address: Address, lines: dict[NetworkId, Member], link: PeerLink | None) -> PeerView:
     contact, key = parts.contacts.get(address), parts.contacts.key(address)
-    nickname = next(iter(lines.values())).nickname
+    nickname = shown_name(next(iter(lines.values())).nickname)
     status = _peer_status(parts, address, any(line.online for line in lines.values()), link)
     view = PeerView(
         address=format_address(address),

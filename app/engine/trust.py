@@ -11,7 +11,7 @@ from app.engine.mediation_client import MediationClient
 from app.engine.networks import Networks
 from app.engine.state import Verification
 from app.protocol.keys import IdentityKey, PublicKey, format_fingerprint, safety_number
-from app.protocol.messages import GetPeerKey, PeerKey, Refusal, checked_name
+from app.protocol.messages import GetPeerKey, PeerKey, Refusal, checked_name, shown_name
 from app.protocol.wire import Address, RemoteProtocolError, format_address
 
 
@@ -38,7 +38,7 @@ class Trust:
     def name(self, peer: Address) -> str:
         """What a person calls a peer: its alias here, its nickname, or its address."""
         lines = self._networks.members_everywhere().get(peer)
-        nickname = next(iter(lines.values())).nickname if lines else format_address(peer)
+        nickname = shown_name(next(iter(lines.values())).nickname) if lines else format_address(peer)
         return self._contacts.get(peer).alias or nickname
 
     async def verification(self, peer: Address) -> Verification:

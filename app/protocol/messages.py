@@ -538,6 +538,10 @@ class Decoder(Generic[AnyMessage]):
             raise RemoteProtocolError(f"message: {error}") from None
 
 
+_UNSHOWABLE = ("Cc", "Cf", "Cs", "Co")
+"""Unicode categories of control, direction-changing, surrogate and private-use characters."""
+
+
 def checked_name(name: str) -> str:
     """A network name or nickname in normal form (NFC, single spaces inside, none around).
 
@@ -547,6 +551,14 @@ def checked_name(name: str) -> str:
     normal = " ".join(unicodedata.normalize("NFC", name).split())
     if not 1 <= len(normal) <= MAX_NAME:
         raise RemoteProtocolError(f"name: must have 1 to {MAX_NAME} characters")
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") for character in normal):
+    if any(unicodedata.category(character) in (*_UNSHOWABLE, "Cn") for character in normal):
         raise RemoteProtocolError("name: holds a character that can't be shown")
     return normal
+
+
+def shown_name(name: str) -> str:
+    """A name of a server that may not have checked it, safe to show: one line, U+FFFD for what can't be shown.
+
+    A character that is unassigned here may be new elsewhere and stays.
+    """
+    return " ".join("".join("\ufffd" if unicodedata.category(each) in _UNSHOWABLE else each for each in name).split())

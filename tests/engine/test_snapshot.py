@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from app.engine.snapshot import Publisher
 from app.engine.state import EngineState
+from app.protocol.messages import MemberChanged
 from tests.engine.world import World, meet, tell
 
 
@@ -50,5 +52,18 @@ def test_the_state_travels_as_json_and_holds_no_secret(tmp_path: Path) -> None:
         assert "secret words" not in text
         assert repr(secret) not in text
         assert secret.hex() not in text
+
+    tell(tmp_path, story)
+
+
+def test_names_that_a_server_did_not_check_can_not_trick_a_reader(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, network = await meet(world)
+        member = anna.engine._networks.all[network].members[ben.address]
+        trick = structs.replace(member, nickname="anna\x1b[2J\u202e")
+        anna.engine._networks.apply(MemberChanged(network, trick))
+        (peer,) = anna.state.peers
+        assert peer.nickname == "anna\ufffd[2J\ufffd"
+        assert {each.nickname for each in anna.state.networks[0].members} == {"anna", peer.nickname}
 
     tell(tmp_path, story)

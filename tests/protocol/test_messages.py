@@ -36,6 +36,7 @@ from app.protocol.messages import (
     Refusal,
     checked_name,
     encode,
+    shown_name,
 )
 from app.protocol.wire import RemoteProtocolError
 
@@ -168,3 +169,17 @@ def test_a_checked_name_is_stable(name: str) -> None:
     except RemoteProtocolError:
         return
     assert checked_name(normal) == normal
+
+
+@given(st.text(max_size=80))
+def test_a_shown_name_is_one_line_without_tricks(name: str) -> None:
+    """A lying server hands on names that nobody checked."""
+    shown = shown_name(name)
+    assert shown == shown_name(shown)
+    assert len(shown.splitlines()) <= 1
+    assert not {"\x1b", "\u202e", "\u200b"} & set(shown)
+
+
+def test_a_good_name_is_shown_as_it_is() -> None:
+    assert shown_name("Бен & Zoë 🎮") == "Бен & Zoë 🎮"
+    assert shown_name("ben\x1b[2J\u202e") == "ben\ufffd[2J\ufffd"
