@@ -4,6 +4,7 @@ Plain blocking sockets, because loading an event loop would take longer than mos
 engine/state.py. Used by all verbs that need a running engine.
 """
 
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from app.ipc import control
 from app.platform import paths
 
 _LENGTH = struct.Struct("!I")
+_WRONG_LENGTH = re.compile(r"Expected `\w+` of length ([<>])= (\d+) - at `\$\.(\w+)`")
 ANSWER_DEADLINE = 40.0
 """Seconds without a byte after which an engine that owes an answer counts as stuck; the engine itself ends earlier."""
 
@@ -79,9 +81,12 @@ class EngineClient:
                 yield _decoded(data, kind)
 
     def send(self, request: control.ControlRequest) -> int:
-        """Send a request; gives its number, for those who read several streams by themselves."""
+        """Send a request; gives its number, for those who read several streams by themselves.
+
+        Raises CommandError (usage) if it holds what the schema does not allow: a name too long, a count too high.
+        """
         self._number += 1
-        data = control.REQUESTS.encode(msgspec.structs.replace(request, request=self._number))
+        data = _encoded(msgspec.structs.replace(request, request=self._number))
         try:
             self._socket.sendall(_LENGTH.pack(len(data)) + data)
         except OSError as error:
@@ -188,6 +193,29 @@ def _connect() -> socket.socket:
             "Is it another user's? Run this as the user that runs the engine.",
         ) from None
     return connection
+
+
+def _encoded(request: control.ControlRequest) -> bytes:
+    """A request for the wire, if it is one: what a person typed is checked here, where the error can say it plainly."""
+    try:
+        data = control.REQUESTS.encode(request)
+        msgspec.msgpack.decode(data, type=type(request))
+    except UnicodeEncodeError:
+        reason = "It is not valid UTF-8."
+    except msgspec.ValidationError as error:
+        reason = _too_long_or_short(str(error))
+    else:
+        return data
+    raise CommandError(ExitCode.USAGE, "argument-not-valid", "This can't be used.", reason, "Choose something else.")
+
+
+def _too_long_or_short(complaint: str) -> str:
+    """msgspec's words about a length in a person's; what else it complains about as it is."""
+    found = _WRONG_LENGTH.fullmatch(complaint)
+    if found is None:
+        return f"{complaint}."
+    sign, limit, field = found.groups()
+    return f"{field}: {'at most' if sign == '<' else 'at least'} {limit} character{'' if limit == '1' else 's'}."
 
 
 def _decoded(data: bytes, kind: type[Value]) -> Value:

@@ -109,3 +109,20 @@ def test_codes_of_the_engine_become_exit_codes(engine_says: Callable[..., None])
     engine_says(frame(OPENED), frame(control.Failed("refused-network-full", "Full.", "", "Wait.", request=2)))
     with EngineClient() as engine, refusal(ExitCode.REFUSED, "refused-network-full"):
         engine.do(control.LogIn())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x" * 65, "name: at most 64 characters."),
+        ("", "name: at least 1 character."),
+        ("a\udcffb", "It is not valid UTF-8."),
+    ],
+)
+def test_what_the_engine_would_not_understand_is_said_plainly_and_not_sent(
+    engine_says: Callable[..., None], name: str, reason: str
+) -> None:
+    engine_says(frame(OPENED))
+    with EngineClient() as engine, pytest.raises(CommandError) as refused:
+        engine.value(control.CreateNetwork(name=name), int)
+    assert (refused.value.exit_code, refused.value.message) == (ExitCode.USAGE, reason)
