@@ -71,7 +71,7 @@ class Path(NamedTuple):
     in_use: bool = False
 
 
-PathOrder = tuple[bool, float, bool, int, Endpoint]
+PathOrder = tuple[bool, float, bool, CandidateKind, Endpoint, float, bool]
 
 
 def path_order(path: Path) -> PathOrder:
@@ -79,12 +79,14 @@ def path_order(path: Path) -> PathOrder:
 
     Direct comes before relayed. Then the round-trip time decides, with 10 ms in favour of the peer's own interface
     addresses (no router's mapping can expire, no hairpin through it), and with a quarter and 5 ms in favour of the
-    path in use, so that noise does not make it flap. What is left is settled by IPv6 first, kind and endpoint.
+    path in use, so that noise does not make it flap. What is left (also a difference
+    too small for that sum) is settled by IPv6 first, kind, endpoint, round-trip time and use.
     """
     cost = path.round_trip * _STAY_FACTOR - _STAY_ADVANTAGE if path.in_use else path.round_trip
     if path.kind is CandidateKind.HOST:
         cost -= _HOST_ADVANTAGE
-    return path.kind is CandidateKind.RELAY, cost, ":" not in path.endpoint.host, path.kind, path.endpoint
+    rest = (":" not in path.endpoint.host, path.kind, path.endpoint, path.round_trip, not path.in_use)
+    return path.kind is CandidateKind.RELAY, cost, *rest
 
 
 def better_path(a: Path, b: Path) -> Path:
