@@ -79,8 +79,8 @@ def path_order(path: Path) -> PathOrder:
 
     Direct comes before relayed. Then the round-trip time decides, with 10 ms in favour of the peer's own interface
     addresses (no router's mapping can expire, no hairpin through it), and with a quarter and 5 ms in favour of the
-    path in use, so that noise does not make it flap. What is left (also a difference
-    too small for that sum) is settled by IPv6 first, kind, endpoint, round-trip time and use.
+    path in use, so that noise does not make it flap. What is left is settled by IPv6 first, kind and endpoint, and at
+    last by round-trip time and use as they are, since a tiny difference is lost in that sum.
     """
     cost = path.round_trip * _STAY_FACTOR - _STAY_ADVANTAGE if path.in_use else path.round_trip
     if path.kind is CandidateKind.HOST:
