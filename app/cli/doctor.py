@@ -128,7 +128,7 @@ def _helper() -> Finding:
         try:
             connection.connect(str(path))
         except OSError as error:
-            remedy = "Start it: `sudo systemctl start buri-helper`."
+            remedy = f"Start it: `sudo buri helper --user {os.geteuid()}`, or `sudo systemctl start buri-helper`."
             return Finding("helper", False, f"nothing answers at {path}: {error.strerror or error}", remedy)
     return Finding("helper", True, f"listens at {path}")
 

@@ -35,7 +35,7 @@ def ask(prompt: str, *, new: bool) -> str:
             "no-terminal",
             "There is no terminal to ask for it.",
             "",
-            "Give it on standard input or in a file.",
+            "Give it in a file, see --help.",
         )
     try:
         password = _not_empty(getpass.getpass(prompt))

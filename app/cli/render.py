@@ -278,10 +278,15 @@ def _network_row(network: NetworkView, peers: dict[str, PeerView]) -> tuple[str,
         "locked" if network.locked else "",
         "manual approval" if network.approval else "",
         "waits for approval" if network.status is NetworkStatus.PENDING else "",
-        "secret missing: join again" if network.protection is Protection.MISSING else "",
+        "secret missing: join again" if _lacks_secret(network) else "",
     ]
-    sign = "!" if network.protection is Protection.MISSING else _NETWORK_SIGNS[network.status]
+    sign = "!" if _lacks_secret(network) else _NETWORK_SIGNS[network.status]
     return f"{sign} [{network.label}]", printable(network.name), ", ".join(fact for fact in facts if fact)
+
+
+def _lacks_secret(network: NetworkView) -> bool:
+    """Whether a person must do something about it: who still waits gets the secret with the approval."""
+    return network.protection is Protection.MISSING and network.status is not NetworkStatus.PENDING
 
 
 def _capacity(network: NetworkView) -> str:

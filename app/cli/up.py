@@ -146,7 +146,7 @@ def _open_identity(arguments: Namespace, profile: Profile) -> IdentityKey:
     known = profile.settings.key
     identity = keeper.open(storage)
     record = profile.settings.key
-    if known is None and record is not None:
+    if record is not None and (known is None or record.storage is not known.storage):
         sys.stderr.write(f"This computer is {record.fingerprint}.\n{keeper.notice(record.storage)}\n")
     return identity
 

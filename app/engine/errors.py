@@ -106,8 +106,8 @@ _IDENTITY: Final = {
     "keyring-unusable": Sentences(
         "The keyring of this computer can't be used.",
         "{backend} said: {reason}.",
-        "Unlock or repair the keyring and start Buri again. On a computer without one, keep the key in a file: "
-        "`buri up --key-file`, with --passphrase-file or BURI_KEY_PASSPHRASE to encrypt it.",
+        "Unlock or repair the keyring and try again. On a computer without one, keep the key in a file: add "
+        "--key-file, and --passphrase-file FILE (or BURI_KEY_PASSPHRASE) to encrypt it.",
     ),
     "passphrase-needed": Sentences(
         "The private key's file is encrypted.",
@@ -224,7 +224,7 @@ _CONNECTION: Final = {
     "helper-missing": Sentences(
         "Buri's helper does not run.",
         "{reason}.",
-        "Start it: `sudo systemctl start buri-helper`, or as root `buri helper`. See `buri doctor`.",
+        'Start it: `sudo buri helper --user "$(id -u)"`, or `sudo systemctl start buri-helper` where it is a service.',
     ),
     "helper-lost": Sentences(
         "Buri's helper went away.",
@@ -277,7 +277,7 @@ _ASKED: Final = {
         "Too many messages wait.", "{name} has not been reached for long.", "Wait until it is online.", _REFUSED
     ),
     "password-needed": Sentences(
-        "This network has a password.", "{name} asks for it.", "Give it: `buri join {name} PASSWORD`.", _REFUSED
+        "This network has a password.", "{name} asks for it.", "Give it: `buri join {name} -` asks for it.", _REFUSED
     ),
     "no-password-expected": Sentences(
         "The server says that this network has no password.",

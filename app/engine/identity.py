@@ -78,13 +78,18 @@ class IdentityKeeper:
     def open(self, storage: KeyStorage) -> IdentityKey:
         """The identity of this profile; at the first run it is made and kept in `storage`.
 
+        A file that is not encrypted becomes so as soon as there is a passphrase.
+
         Raises EngineError if there should be one and it can't be had (`identity-lost`, `identity-damaged`,
         `identity-changed`, `identity-file-...`, `passphrase-...`, `keyring-unusable`), or if a new one can't be kept.
         """
         record = self._profile.settings.key
-        if record is not None:
-            return self._load(record)
-        return self._adopt(storage) or self.make(storage)
+        if record is None:
+            return self._adopt(storage) or self.make(storage)
+        key = self._load(record)
+        if record.storage is KeyStorage.FILE and self._passphrase is not None:
+            return self._keep(lambda: key, KeyStorage.ENCRYPTED_FILE, replace=True)
+        return key
 
     def load(self) -> IdentityKey | None:
         """The identity that the settings remember, None if they remember none. Raises EngineError as `open`."""
@@ -131,7 +136,7 @@ class IdentityKeeper:
             return f"The private key is kept in {self.place(storage)}, encrypted with your passphrase."
         return (
             f"The private key is kept in {self.place(storage)}, NOT encrypted: whoever can read the files of this "
-            f"user, or a backup of them, can be this computer. Give a passphrase to encrypt it."
+            f"user, or a backup of them, can be this computer. `buri up --passphrase-file FILE` encrypts it."
         )
 
     # --- finding
@@ -279,8 +284,10 @@ class _Keyring:
         try:
             yield
         except Exception as error:
-            from keyring.errors import KeyringError
+            from keyring.errors import KeyringError, NoKeyringError
 
+            if isinstance(error, NoKeyringError):  # its own text is about Python packages
+                raise engine_error("keyring-unusable", backend="The system", reason="no keyring runs here") from error
             if not isinstance(error, KeyringError):
                 logger.warning("keyring backend %s failed", self.name, exc_info=True)
             raise engine_error("keyring-unusable", backend=self.name, reason=_reason(error)) from error

@@ -111,6 +111,18 @@ def test_without_a_keyring_the_key_is_kept_in_a_private_file(
     assert profile_in(tmp_path).settings.key is not None
 
 
+def test_a_passphrase_given_later_encrypts_the_file(tmp_path: Path) -> None:
+    made = keeper_in(tmp_path).open(FILE)
+    assert keeper_in(tmp_path, passphrase="speak friend").open(FILE).public == made.public
+    assert b"ENCRYPTED" in (tmp_path / "identity.pem").read_bytes()
+    record = profile_in(tmp_path).settings.key
+    assert record is not None
+    assert record.storage is ENCRYPTED_FILE
+    with pytest.raises(EngineError) as caught:
+        keeper_in(tmp_path).open(FILE)
+    assert code_of(caught) == "passphrase-needed"
+
+
 def test_the_person_is_told_plainly_where_the_key_lies(tmp_path: Path) -> None:
     keeper = keeper_in(tmp_path, WindowsLikeKeyring())
     assert "NOT encrypted" in keeper.notice(FILE)
