@@ -2,17 +2,26 @@
 
 from collections.abc import Sequence
 
-from app.engine.state import EngineState, Finding, HelperStatus, PeerStatus, Problem, Protection, ServerStatus
+from app.engine.state import (
+    EngineState,
+    Finding,
+    HelperStatus,
+    NetworkStatus,
+    PeerStatus,
+    Problem,
+    Protection,
+    ServerStatus,
+)
 from app.protocol.wire import Endpoint
 
 
 def diagnose(state: EngineState, outside: Sequence[Endpoint], hosts: Sequence[Endpoint]) -> tuple[Finding, ...]:
     """The findings. `outside` is what reflectors see, `hosts` the interfaces' endpoints."""
+    ways = (_addresses(hosts), _outside(outside)) if state.helper.status is HelperStatus.UP else ()
     return (
         _server(state),
         _helper(state),
-        _addresses(hosts),
-        _outside(outside),
+        *ways,  # without the helper nobody can know them
         *_networks(state),
         *_peers(state),
         _drops(state),
@@ -73,6 +82,7 @@ def _networks(state: EngineState) -> list[Finding]:
     return [
         Finding(f"network {each.name}", sayings[each.protection][0], *sayings[each.protection][1:])
         for each in state.networks[:16]
+        if each.status is not NetworkStatus.PENDING  # its secret comes with the approval
     ]
 
 

@@ -222,6 +222,19 @@ class Engine:
         if account.address is not None:
             self._helper.want_interface(account.address, word.pool_prefix)
         self._tasks.start("reflectors", self._find_reflectors(word.reflector_ports))
+        wanted = self._profile.settings.nickname
+        if wanted and wanted != word.nickname:
+            self._tasks.start("nickname", self._tell_nickname(wanted))
+
+    async def _tell_nickname(self, nickname: str) -> None:
+        """A nickname that was chosen while logged out, or as an option of `buri up`."""
+        try:
+            await self._client.request(SetNickname(0, nickname), Accepted)
+        except EngineError as error:
+            logger.warning("the server did not take the nickname: %s", error)  # it is told again at the next login
+            return
+        self._account.nickname = nickname
+        self._publisher.changed()
 
     async def _find_reflectors(self, ports: Sequence[int]) -> None:
         self._peers.reflectors.endpoints = await resolve_reflectors(self._server.host, ports)

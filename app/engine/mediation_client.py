@@ -7,6 +7,7 @@ Owned by engine/engine.py.
 
 import asyncio
 import logging
+import os
 import random
 import time
 from collections.abc import Callable, Collection
@@ -356,5 +357,10 @@ class MediationClient:
             self._on_change()
 
 
-def _reason(error: Exception) -> str:
-    return "no answer" if isinstance(error, TimeoutError) else (getattr(error, "strerror", None) or str(error))
+def _reason(error: OSError) -> str:
+    """The system's words: in asyncio's own texts the reason is missing, and gaierror's numbers are no errno."""
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

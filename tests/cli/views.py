@@ -65,7 +65,7 @@ WORK = NetworkView(
     locked=False,
     approval=True,
     member_limit=0,
-    protection=Protection.OPEN,
+    protection=Protection.MISSING,
     has_password=False,
 )
 HIRO = PeerView(

@@ -39,7 +39,7 @@ def test_a_healthy_engine_has_only_good_findings() -> None:
 def test_every_trouble_comes_with_what_to_do() -> None:
     state = EngineState(
         server=ServerView(ServerStatus.WAITING, problem=PROBLEM),
-        helper=HelperView(HelperStatus.ABSENT, problem=PROBLEM),
+        helper=HelperView(HelperStatus.UP, "buri0", 4_000, True),
         networks=(network(Protection.MISSING),),
         peers=(PeerView("10.0.0.2", "", "ben", PeerStatus.FAILED),),
         counters=(("check-malformed", 3),),
@@ -52,3 +52,9 @@ def test_every_trouble_comes_with_what_to_do() -> None:
         assert "check-malformed: 3" in findings["drops"].message
     logged_out = diagnose(EngineState(), [], [])
     assert "Logged out" in logged_out[0].message
+
+
+def test_without_the_helper_only_the_helper_is_to_blame() -> None:
+    state = EngineState(server=ServerView(ServerStatus.ONLINE), helper=HelperView(HelperStatus.ABSENT, problem=PROBLEM))
+    findings = diagnose(state, [], [])
+    assert [(each.name, each.remedy) for each in findings if not each.ok] == [("helper", "Mend it.")]

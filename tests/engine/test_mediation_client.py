@@ -228,6 +228,8 @@ def test_a_port_where_nobody_listens_is_tried_again() -> None:
         setting.start()
         assert await refusal_of(setting.client.settled()) == "server-unreachable"
         await setting.until(ServerStatus.WAITING)
+        assert setting.client.problem is not None
+        assert "Connection refused" in setting.client.problem.message
         await setting.until(ServerStatus.CONNECTING)
 
     run(honest(), story)

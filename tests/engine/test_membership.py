@@ -191,6 +191,18 @@ def test_a_nickname_is_changed_everywhere_and_an_alias_only_here(tmp_path: Path)
     tell(tmp_path, story)
 
 
+def test_a_nickname_chosen_while_logged_out_is_told_at_the_next_login(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, _ = await meet(world)
+        await ben.engine.logout()
+        await ben.engine.set_nickname("Benno")
+        await ben.engine.login()
+        await anna.until(lambda: anna.peer(ben).nickname == "Benno")
+        await ben.until(lambda: ben.state.server.nickname == "Benno")
+
+    tell(tmp_path, story)
+
+
 def test_logging_out_and_in_at_the_same_moment_ends_logged_in(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         anna, ben, _ = await meet(world)
