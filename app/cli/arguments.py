@@ -138,7 +138,7 @@ def _ping(parser: argparse.ArgumentParser) -> None:
 
 def _chat(parser: argparse.ArgumentParser) -> None:
     _peer(parser)
-    parser.add_argument("text", metavar="TEXT", nargs="*", help="what to say; without: show what was said")
+    parser.add_argument("text", metavar="TEXT", nargs="*", default=[], help="what to say; without: show what was said")
     parser.add_argument("-f", "--follow", action="store_true", help="go on listening; send the lines that are typed")
 
 

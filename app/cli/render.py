@@ -188,7 +188,7 @@ def network_details(network: NetworkView, peers: Iterable[PeerView]) -> str:
             "access",
             f"{'locked' if network.locked else 'open'}, {'manual' if network.approval else 'automatic'} approval",
         ),
-        ("protection", _PROTECTION_WORDS[network.protection]),
+        ("protection", "" if network.status is NetworkStatus.PENDING else _PROTECTION_WORDS[network.protection]),
     ]
     return "\n".join([*table([row for row in rows if row[1]]), *_members_below(network, by_address)])
 

@@ -234,7 +234,9 @@ def _make_socket(options: Options) -> socket.socket:
         )
     except OSError as error:
         listener.close()
-        raise HelperStartError(f"cannot listen at {path}: {error}") from error
+        needs_root = isinstance(error, PermissionError) and os.geteuid() != 0
+        remedy = f"\nThe helper needs root: sudo buri helper --user {os.geteuid()}" if needs_root else ""
+        raise HelperStartError(f"cannot listen at {path}: {error.strerror or error}{remedy}") from error
     except HelperStartError:
         listener.close()
         raise

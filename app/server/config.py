@@ -111,6 +111,8 @@ class ServerFolder:
                 raise ConfigError(f"{self.key_file} is open to other users: chmod 600 it")
             with self.key_file.open("rb") as file:
                 return IdentityKey.from_pem(file.read(MAX_PEM + 1), None)
+        except FileNotFoundError:
+            raise ConfigError(f"there is no server key in {self.path}: `buri server init` makes a server") from None
         except OSError as error:
             raise ConfigError(f"{self.key_file} can't be read: {error.strerror}") from error
         except KeyFormatError as error:

@@ -75,3 +75,8 @@ def test_set_access_takes_words_and_a_limit() -> None:
 )
 def test_mistakes_are_usage_errors_and_say_where_help_is(words: list[str]) -> None:
     assert "--help`" in mistake(*words).remedy
+
+
+def test_a_chat_without_a_peer_lacks_the_peer_alone() -> None:
+    assert "required: PEER" in str(mistake("chat").title)
+    assert "TEXT" not in str(mistake("chat").title)
