@@ -10,7 +10,7 @@ from app.cli.client import EngineClient
 from app.cli.outcome import CommandError, ExitCode, show
 from app.cli.passwords import password_from
 from app.cli.targets import address_number, find_member, find_network, shell_word
-from app.engine.state import EngineState, JoinResult, NetworkView, PeerView
+from app.engine.state import EngineState, JoinResult, NetworkView, PeerView, ServerStatus
 from app.ipc import control
 from app.protocol.wire import format_network_id
 
@@ -245,4 +245,6 @@ def _change_member(arguments: Namespace, request: Callable[[int, int], control.C
 def _show_list(state: EngineState, arguments: Namespace) -> None:
     networks = [find_network(state, arguments.network)] if arguments.network else list(state.networks)
     document = {"networks": [network_document(network, state.peers) for network in networks]}
-    show(render.network_list(networks, state.peers), document, as_json=arguments.json)
+    logged_out = not networks and state.server.status is ServerStatus.LOGGED_OUT
+    text = "Logged out. Connect with `buri login`." if logged_out else render.network_list(networks, state.peers)
+    show(text, document, as_json=arguments.json)

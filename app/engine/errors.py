@@ -277,7 +277,7 @@ _ASKED: Final = {
         "Too many messages wait.", "{name} has not been reached for long.", "Wait until it is online.", _REFUSED
     ),
     "password-needed": Sentences(
-        "This network has a password.", "{name} asks for it.", "Give it: `buri join {name} -` asks for it.", _REFUSED
+        "This network has a password.", "{name} asks for it.", "Join with `buri join {name} -` and type it.", _REFUSED
     ),
     "no-password-expected": Sentences(
         "The server says that this network has no password.",
