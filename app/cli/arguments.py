@@ -230,7 +230,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the mistake as the CommandError that main shows, exit code 2."""
+        if message.startswith("argument VERB: invalid choice: "):
+            message = _no_such_verb(message.removeprefix("argument VERB: invalid choice: ").rpartition(" (choose")[0])
         raise CommandError(ExitCode.USAGE, "usage", f"{self.prog}: {message}", "", f"Try `{self.prog} --help`.")
+
+
+def _no_such_verb(typed: str) -> str:
+    """What to say instead of argparse's list of all verbs; `typed` is in quotes."""
+    from difflib import get_close_matches  # only now: right verbs need not wait for it
+
+    near = get_close_matches(typed[1:-1], [verb.name for verb in VERBS] + list(ROLE_SUMMARIES), n=2)
+    return f"there is no verb {typed}" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 
 def common_options() -> Parser:

@@ -80,3 +80,16 @@ def test_mistakes_are_usage_errors_and_say_where_help_is(words: list[str]) -> No
 def test_a_chat_without_a_peer_lacks_the_peer_alone() -> None:
     assert "required: PEER" in str(mistake("chat").title)
     assert "TEXT" not in str(mistake("chat").title)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("lst", "buri: there is no verb 'lst'; did you mean list?"),
+        ("helpr", "buri: there is no verb 'helpr'; did you mean helper?"),
+        ("qqq", "buri: there is no verb 'qqq'"),
+        ("a (choose b", "buri: there is no verb 'a (choose b'"),
+    ],
+)
+def test_a_mistyped_verb_is_told_with_those_that_are_near(typed: str, said: str) -> None:
+    assert str(mistake(typed).title) == said
