@@ -108,4 +108,5 @@ def test_a_name_that_is_a_trap_can_be_pasted_with_the_command_around_it() -> Non
     error = engine_error("peer-key-changed", name="ben; rm -rf ~ `id`")
     commands = re.findall(r"`(buri .*?)`[,.]", error.remedy + ".")
     assert [shlex.split(each)[2:] for each in commands] == [["ben; rm -rf ~ `id`"]] * 2
-    assert engine_error("password-needed", name="lan party").remedy == "Join with `buri join 'lan party' -` and type it."
+    remedy = engine_error("password-needed", name="lan party").remedy
+    assert remedy == "Join with `buri join 'lan party' -` and type it."
