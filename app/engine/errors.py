@@ -267,6 +267,27 @@ _ASKED: Final = {
         "Ask the people in it. If it was made anew, leave it and join again.",
         _REFUSED,
     ),
+    "network-evicted": Sentences(
+        "The owner took you out of a network.",
+        "You are no longer in {name}.",
+        "You may ask to come back with `buri join {name}`; the owner must approve.",
+        _REFUSED,
+    ),
+    "network-banned": Sentences(
+        "The owner banned you from a network.",
+        "You are no longer in {name}.",
+        "Only its owner can let you in again. Ask the person.",
+        _REFUSED,
+    ),
+    "network-deleted": Sentences(
+        "A network was deleted by its owner.", "{name} is no longer there.", "Nothing needs to be done.", _NOT_FOUND
+    ),
+    "network-rejected": Sentences(
+        "The owner turned your wish to join down.",
+        "You were not let into {name}.",
+        "Ask the person; then `buri join {name}` asks again.",
+        _REFUSED,
+    ),
     "peer-key-unknown": Sentences(
         "This peer's key is not known yet.", "{name} was not met so far.", "Try again once it is online.", _NOT_FOUND
     ),

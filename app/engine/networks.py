@@ -15,6 +15,7 @@ from app.engine.state import Protection
 from app.protocol import network_secret
 from app.protocol.keys import PublicKey
 from app.protocol.messages import (
+    Departure,
     Member,
     MemberChanged,
     MemberGone,
@@ -109,6 +110,8 @@ class Networks:
         """Words of the server that fit nothing or are too many."""
         self.untrusted: dict[NetworkId, str] = {}
         """Networks in which the server said something that can't be: why."""
+        self.parted: dict[NetworkId, tuple[str, Departure]] = {}
+        """Networks that others took this account out of, with their names; until it is in again or logs out."""
         self._owner_key = owner_key
         self._on_remember = on_remember
         self._told: set[NetworkId] = set()
@@ -128,7 +131,7 @@ class Networks:
             case MemberGone():
                 self._remove_member(NetworkId(word.network), Address(word.address))
             case NetworkGone():
-                self._forget(NetworkId(word.network))
+                self._part(NetworkId(word.network), word.departure)
             case StatementTold():
                 self._hear_statement(NetworkId(word.network), word.statement)
             case Synchronised():
@@ -146,6 +149,7 @@ class Networks:
         if known is None and len(self.all) >= MAX_NETWORKS:
             return self._drop("too many networks")
         self._told.add(network)
+        self.parted.pop(network, None)
         if known is None:
             known = self.all[network] = Network(state)
         known.state = state
@@ -191,6 +195,13 @@ class Networks:
         if known.page is not None:
             known.page.pop(address, None)
         return None
+
+    def _part(self, network: NetworkId, departure: Departure) -> None:
+        known = self.all.get(network)
+        own_doing = departure is Departure.LEFT or (known is not None and known.state.owner == self.own_address)
+        if known is not None and not own_doing and len(self.parted) < MAX_NETWORKS:
+            self.parted[network] = (known.state.name, departure)
+        self._forget(network)
 
     def _forget(self, network: NetworkId) -> None:
         """The secret stays in `joined`: else a server could take a network away and bring it back as an open one."""
@@ -290,6 +301,7 @@ class Networks:
         """Forget what the server told: logged out."""
         self.all.clear()
         self.untrusted.clear()
+        self.parted.clear()
         self.synchronised = False
 
     def owners_wanted(self) -> set[Address]:

@@ -33,7 +33,7 @@ from app.engine.state import (
 )
 from app.protocol import messages
 from app.protocol.keys import format_fingerprint
-from app.protocol.messages import CandidateKind, Member, shown_name
+from app.protocol.messages import CandidateKind, Departure, Member, shown_name
 from app.protocol.wire import Address, NetworkId, format_address, format_address6, format_network_id
 
 logger = logging.getLogger(__name__)
@@ -251,6 +251,14 @@ def _peer_problem(parts: Parts, status: PeerStatus, name: str, link: PeerLink | 
     return None
 
 
+_PARTED = {
+    Departure.EVICTED: "network-evicted",
+    Departure.BANNED: "network-banned",
+    Departure.DELETED: "network-deleted",
+    Departure.REJECTED: "network-rejected",
+}
+
+
 def _network_problems(networks: Networks) -> list[Problem]:
     problems = []
     for network, reason in networks.untrusted.items():
@@ -260,6 +268,8 @@ def _network_problems(networks: Networks) -> list[Problem]:
     for network, known in networks.all.items():
         if networks.is_locked_out(network):
             problems.append(problem_of(engine_error("secret-missing", name=known.state.name)))
+    for name, departure in networks.parted.values():
+        problems.append(problem_of(engine_error(_PARTED[departure], name=name)))
     return problems
 
 

@@ -108,7 +108,23 @@ def test_offline_in_a_network_means_no_tunnels_over_it() -> None:
     tell(networks, state(online=False), roster(member(OWNER)))
     assert networks.shared_peers() == {}
     tell(networks, NetworkGone(FAMILY, Departure.EVICTED))
+    assert networks.parted == {FAMILY: ("family", Departure.EVICTED)}
     assert not networks.all
+
+
+def test_a_person_is_told_what_others_did_until_it_is_over() -> None:
+    """Not of what the person did: left, or deleted as the owner."""
+    networks = model({FAMILY: JoinedNetwork("family", OWNER)})
+    networks.own_address = OWNER
+    tell(networks, state(), NetworkGone(FAMILY, Departure.DELETED))
+    assert networks.parted == {}
+    networks.own_address = Address(OWNER + 1)
+    tell(networks, state(), NetworkGone(FAMILY, Departure.LEFT))
+    assert networks.parted == {}
+    tell(networks, state(), NetworkGone(FAMILY, Departure.BANNED))
+    assert networks.parted == {FAMILY: ("family", Departure.BANNED)}
+    tell(networks, state())
+    assert networks.parted == {}
 
 
 def test_the_secret_opens_with_the_password_once_the_owner_has_approved() -> None:
