@@ -5,6 +5,7 @@ same ones, so that nothing fails there which has nothing to do with the change.
 """
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -14,6 +15,9 @@ from tests.lab.topology import Lab
 
 LOG_TAIL = 6_000
 """Characters of each log of the lab that a failed test shows."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else no program under test would hear its Ctrl-C
 
 settings.register_profile("buri", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("buri"), derandomize=True)
