@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -97,12 +98,11 @@ def run_openly(title: str, argv: Sequence[str]) -> int:
     in the middle of taking down its namespaces.
     """
     print(f"\n• {title}", flush=True)
-    program = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, "PATH": SEARCH_PATH})
-    while True:
-        try:
-            return program.wait()
-        except KeyboardInterrupt:
-            continue
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # unlike SIG_IGN, the program does not inherit it
+    try:
+        return subprocess.Popen(argv, cwd=ROOT, env={**os.environ, "PATH": SEARCH_PATH}).wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def as_root() -> list[str]:
