@@ -50,6 +50,18 @@ def _up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="start without logging in")
 
 
+def _gui(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("link", metavar="LINK", nargs="?", help="a buri:// invite link to open")
+    parser.add_argument("--hidden", action="store_true", help="start with the tray icon alone")
+    parser.add_argument(
+        "--key-file", action="store_true", help="keep the private key in a file, not in the system's keyring"
+    )
+    parser.add_argument(
+        "--passphrase-file", type=Path, metavar="FILE", help="first line: the passphrase of the private key's file"
+    )
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="error")
+
+
 def _nickname(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("nickname", metavar="NAME")
 
@@ -186,6 +198,7 @@ ENGINE, NETWORKS, OWNER, PEERS, ROLES = (
 )
 
 VERBS = (
+    Verb("gui", ENGINE, "the desktop app: window and tray icon", "gui:run", _gui),
     Verb("up", ENGINE, "run the engine here until Ctrl-C", "up:run", _up),
     Verb("status", ENGINE, "how things stand", "account:status", _follow),
     Verb("login", ENGINE, "connect to the server and stay connected", "account:login", _nothing, ("logon",)),

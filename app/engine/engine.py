@@ -64,7 +64,7 @@ from app.protocol.tunnel_message import (
     TunnelMessage,
     encode,
 )
-from app.protocol.wire import Address, Endpoint, NetworkId, RemoteProtocolError, format_address
+from app.protocol.wire import Address, Endpoint, NetworkId, RemoteProtocolError, format_address, parse_address
 
 logger = logging.getLogger(__name__)
 
@@ -531,12 +531,12 @@ class Engine:
 
         unsubscribe = self._chat.subscribe(look)
         try:
-            present = self._chat.find(_address_of(message.peer), message.id) or message
+            present = self._chat.find(parse_address(message.peer), message.id) or message
             look(present)
             async with asyncio.timeout(timeout):
                 return await ended
         except TimeoutError:
-            return self._chat.find(_address_of(message.peer), message.id) or message
+            return self._chat.find(parse_address(message.peer), message.id) or message
         finally:
             unsubscribe()
 
@@ -572,10 +572,6 @@ class Engine:
 
 
 _CHAT_ENDED = (ChatStatus.DELIVERED, ChatStatus.FAILED)
-
-
-def _address_of(text: str) -> Address:
-    return Address(int.from_bytes(socket.inet_aton(text), "big"))
 
 
 def _default_nickname() -> str:

@@ -34,13 +34,19 @@ class ExitKind(IntEnum):
 class EngineError(Exception):
     """Something a person asked for, or relies on, could not be done."""
 
-    def __init__(self, code: str, title: str, message: str = "", remedy: str = "") -> None:
-        """`title` is one short sentence, `message` what happened, `remedy` what to do; none holds a secret."""
+    def __init__(
+        self, code: str, title: str, message: str = "", remedy: str = "", details: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """`title` is one short sentence, `message` what happened, `remedy` what to do; none holds a secret.
+
+        `details` is what the sentences name, by name.
+        """
         super().__init__(f"{code}: {title} {message}".rstrip())
         self.code = code
         self.title = title
         self.message = message
         self.remedy = remedy
+        self.details = details
 
     @property
     def exit_code(self) -> int:
@@ -123,6 +129,22 @@ _IDENTITY: Final = {
         "The passphrase can't be read.",
         "{place}: {reason}.",
         "The passphrase is the first line of the file, or the value of BURI_KEY_PASSPHRASE.",
+    ),
+}
+
+_PROGRAM: Final = {
+    "program-error": Sentences(
+        "Something went wrong inside Buri.",
+        "A part of the program failed: {reason}. The rest goes on.",
+        "If it happens again, copy the report and send it to the makers.",
+    ),
+    "already-running": Sentences(
+        "Buri runs already.",
+        "{reason}",
+        "Stop that one first (it was perhaps started with `buri up`), or use another folder with --home.",
+    ),
+    "home-unusable": Sentences(
+        "Buri's folder can't be used.", "{reason}.", "Repair its permissions, or choose another one with --home."
     ),
 }
 
@@ -429,6 +451,7 @@ def refusal_code(reason: Refusal) -> str:
 
 SENTENCES: Final[dict[str, Sentences]] = {
     **_IDENTITY,
+    **_PROGRAM,
     **_FILES,
     **_CONNECTION,
     **_ASKED,
@@ -445,7 +468,8 @@ def engine_error(code: str, **details: object) -> EngineError:
     sentences = SENTENCES[code]
     words = {name: shlex.quote(str(detail)) for name, detail in details.items()}
     message, remedy = sentences.message.format(**details), sentences.remedy.format(**words)
-    return EngineError(code, sentences.title, message[:MAX_SENTENCE], remedy[:MAX_SENTENCE])
+    told = tuple((name, str(detail)[:MAX_SENTENCE]) for name, detail in details.items())
+    return EngineError(code, sentences.title, message[:MAX_SENTENCE], remedy[:MAX_SENTENCE], told)
 
 
 def refused(reason: Refusal) -> EngineError:

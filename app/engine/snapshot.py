@@ -68,7 +68,7 @@ class Parts:
 
 def problem_of(error: EngineError) -> Problem:
     """An error as the snapshot shows it."""
-    return Problem(error.code, error.title, error.message, error.remedy)
+    return Problem(error.code, error.title, error.message, error.remedy, error.details)
 
 
 def make_snapshot(

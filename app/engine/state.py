@@ -108,6 +108,8 @@ class Problem:
     title: str
     message: str
     remedy: str
+    details: tuple[tuple[str, str], ...] = ()
+    """What the sentences name, by name: a window in another language fills its own sentences with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,8 @@ class NetworkView:
     protection: Protection
     has_password: bool
     members: tuple[MemberView, ...] = ()
+    unread: int = 0
+    """Chat messages to the whole network that nobody has read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,8 @@ class PeerView:
     last_received: float | None = None
     """When something authenticated last came."""
     problem: Problem | None = None
+    unread: int = 0
+    """Chat messages of this peer to this computer that nobody has read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +228,37 @@ class EngineState:
 
 
 @dataclass(frozen=True, slots=True)
+class Conversation:
+    """Whom a chat is with: one peer, or all members of a network. Exactly one of the two is set."""
+
+    peer: str = ""
+    """The peer's address."""
+    network: int = 0
+    """The network's id."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One chat message, of either side. The same `id` and peer come again when the status changes."""
+    """One chat message, of either side. The same `id` comes again when the status changes."""
 
     id: int
     peer: str
-    """The peer's address."""
+    """The peer's address: who wrote it, or whom it is for. Empty for our own message to a network."""
     text: str
     time: float
     """When it was written or came, in seconds since 1970."""
     status: ChatStatus
+    network: int = 0
+    """The network's id if it is for all its members."""
+    recipients: int = 0
+    """For our own message to a network: to how many members it goes."""
+    delivered: int = 0
+    """How many of them have it."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """Where it belongs."""
+        return Conversation(network=self.network) if self.network else Conversation(self.peer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,3 +301,27 @@ class Finding:
     ok: bool
     message: str
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """One way to a peer that was looked at."""
+
+    endpoint: str
+    kind: str
+    """`host`, `reflexive`, `peer-reflexive` (RFC 8445 section 5.1.1) or `relay`."""
+    status: str
+    """`waiting`, `checked`, `failed` or `in use`."""
+    round_trip: float | None = None
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDetails:
+    """What is known about one peer's tunnel beyond its PeerView."""
+
+    peer: PeerView
+    suite_name: str
+    rekeys: int
+    """How often the live tunnel's keys were renewed."""
+    candidates: tuple[CandidateView, ...] = ()

@@ -122,6 +122,11 @@ def checked_endpoint(host: str, port: int) -> Endpoint:
     return Endpoint(str(address), port)
 
 
+def parse_address(text: str) -> Address:
+    """The address in dotted form, as `format_address` writes it. Raises ValueError."""
+    return Address(int(IPv4Address(text)))
+
+
 def format_address(address: int) -> str:
     """The dotted form of a virtual address."""
     return str(IPv4Address(address))

@@ -1,0 +1,1 @@
+"""The desktop app: tray icon, roster, dialogs, chat and ping windows. Runs the engine in Qt's loop."""

@@ -1,0 +1,114 @@
+"""What a person chose for the windows: language, colours, notifications, custom commands. One JSON file.
+
+`window.json` in the configuration folder holds no secrets. A broken file is an error that the window shows; it is left
+as it is, and the defaults hold meanwhile. Made by application.py, changed by the windows; the engine's own settings are
+engine/settings.py's.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct, structs
+from PySide6.QtCore import QObject, Signal
+
+from app.base.atomic_file import write_atomically
+
+MAX_FILE: Final = 1 << 20
+MAX_COMMANDS: Final = 32
+Text = Annotated[str, Meta(max_length=1_024)]
+
+
+class ColourScheme(StrEnum):
+    """Which colours the windows have."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class CustomCommand(Struct, frozen=True, forbid_unknown_fields=True):
+    """A program that a person starts for a peer: `%A` stands for its address, `%N` for its name."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    line: Annotated[str, Meta(min_length=1, max_length=1_024)]
+
+
+class Notices(Struct, frozen=True, omit_defaults=True):
+    """Which notifications are shown."""
+
+    online: bool = True
+    offline: bool = True
+    join_requests: bool = True
+    key_changes: bool = True
+    lost_server: bool = True
+    chat: bool = True
+
+
+class Choices(Struct, frozen=True, omit_defaults=True):
+    """What is in window.json. Fields of a later version are ignored and lost at the next change."""
+
+    language: Annotated[str, Meta(max_length=16)] = ""
+    """Empty: the system's."""
+    colours: ColourScheme = ColourScheme.SYSTEM
+    notices: Notices = Notices()
+    commands: Annotated[tuple[CustomCommand, ...], Meta(max_length=MAX_COMMANDS)] = ()
+    hide_offline: bool = False
+    collapsed: Annotated[tuple[int, ...], Meta(max_length=4_096)] = ()
+    """Ids of networks that are folded in the roster."""
+    start_hidden: bool = False
+    told_no_tray: bool = False
+    """That there is no tray was said once."""
+    geometry: Text = ""
+    """Of the main window, as Qt writes it, in Base64."""
+
+
+class PreferencesError(Exception):
+    """The file can't be read or written; the text says why."""
+
+
+class Preferences(QObject):
+    """The choices, kept on disk. `changed` is emitted with each change."""
+
+    changed = Signal()
+
+    def __init__(self, folder: Path) -> None:
+        """Reads `window.json` in `folder`; see `error` for why it could not be read."""
+        super().__init__()
+        self.path = folder / "window.json"
+        self.error: PreferencesError | None = None
+        self.choices = Choices()
+        try:
+            self.choices = self._read()
+        except PreferencesError as error:
+            self.error = error
+
+    def _read(self) -> Choices:
+        try:
+            with self.path.open("rb") as file:
+                data = file.read(MAX_FILE + 1)
+        except FileNotFoundError:
+            return Choices()
+        except OSError as error:
+            raise PreferencesError(f"{self.path}: {error.strerror or error}") from error
+        if len(data) > MAX_FILE:
+            raise PreferencesError(f"{self.path}: too large")
+        try:
+            return msgspec.json.decode(data, type=Choices)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise PreferencesError(f"{self.path}: {error}") from error
+
+    def change(self, **changes: Any) -> None:
+        """Replace fields of `choices` and write them. A file that could not be read is not overwritten.
+
+        Raises PreferencesError if it can't be written; the change holds until the end of the program.
+        """
+        self.choices = structs.replace(self.choices, **changes)
+        try:
+            if self.error is None:
+                write_atomically(self.path, msgspec.json.format(msgspec.json.encode(self.choices)), mode=0o600)
+        except OSError as error:
+            raise PreferencesError(f"{self.path}: {error.strerror or error}") from error
+        finally:
+            self.changed.emit()
