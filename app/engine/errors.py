@@ -140,7 +140,7 @@ _PROGRAM: Final = {
     ),
     "already-running": Sentences(
         "Buri runs already.",
-        "{reason}",
+        "{reason}.",
         "Stop that one first (it was perhaps started with `buri up`), or use another folder with --home.",
     ),
     "home-unusable": Sentences(

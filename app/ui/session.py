@@ -117,5 +117,5 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, EngineError):
         return problem_of(error)
     if isinstance(error, FolderInUse):
-        return problem_of(engine_error("already-running", reason=error))
+        return problem_of(engine_error("already-running", reason=str(error).rstrip(".")))
     return problem_of(engine_error("home-unusable", reason=error))
