@@ -1,17 +1,20 @@
 """The language of the windows: gettext catalogues; the code holds the English.
 
-`_("Join")` and `ngettext("one member", "{count} members", n)` are called when a text is shown, never while a module is
-imported, so that the language can be chosen after it. Catalogues are `resources/translations/LANGUAGE.mo`, made from
-the `.po` beside them. The engine's sentences (engine/errors.py) are in the same catalogues. Used by every window.
+`_("Join")` and `ngettext("{count} member", "{count} members", n)` are called when a text is shown, never while a module
+is imported, so that the language can be chosen after it. Catalogues are `resources/translations/LANGUAGE.mo`, made
+from the `.po` beside them by `python -m installer.translations`. The engine's sentences (engine/errors.py) are in the
+same catalogues. Used by every window.
 """
 
-import gettext as standard
+import gettext
+import shlex
 from collections.abc import Mapping
 from typing import Final
 
 from app.base.resources import resource_folder
 from app.engine.errors import SENTENCES
 from app.engine.state import Problem
+from app.ui.remedies import REMEDIES
 
 LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch"}
 """What can be chosen, each in its own name."""
@@ -20,17 +23,18 @@ LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch"}
 class _Chosen:
     """The catalogue in use; the only state of this module."""
 
-    catalogue: standard.NullTranslations = standard.NullTranslations()
+    catalogue: gettext.NullTranslations = gettext.NullTranslations()
 
 
 def choose_language(language: str) -> None:
     """Show everything from now on in `language` (`de`, `de_DE`, ...); English where there is no catalogue."""
-    path = resource_folder() / "translations" / f"{language.partition('_')[0]}.mo"
-    if path.is_file():
+    code = language.partition("_")[0]
+    path = resource_folder() / "translations" / f"{code}.mo"
+    if code in LANGUAGES and path.is_file():
         with path.open("rb") as file:
-            _Chosen.catalogue = standard.GNUTranslations(file)
+            _Chosen.catalogue = gettext.GNUTranslations(file)
     else:
-        _Chosen.catalogue = standard.NullTranslations()
+        _Chosen.catalogue = gettext.NullTranslations()
 
 
 def _(text: str) -> str:
@@ -44,13 +48,20 @@ def ngettext(one: str, many: str, count: int) -> str:
 
 
 def translated(problem: Problem) -> Problem:
-    """A problem of the engine in the chosen language, if its sentences are known."""
+    """A problem of the engine as the window says it: in its language, and with what to do there."""
     sentences = SENTENCES.get(problem.code)
+    if sentences is None:
+        return problem
     details = dict(problem.details)
-    if sentences is None or isinstance(_Chosen.catalogue, standard.GNUTranslations) is False:
-        return problem
+    in_window = REMEDIES.get(problem.code)
+    quoted = details if in_window is not None else {name: shlex.quote(each) for name, each in details.items()}
     try:
-        message, remedy = _(sentences.message).format(**details), _(sentences.remedy).format(**details)
-    except (KeyError, IndexError, ValueError):
+        return Problem(
+            problem.code,
+            _(sentences.title),
+            _(sentences.message).format(**details),
+            _(in_window or sentences.remedy).format(**quoted),
+            problem.details,
+        )
+    except (KeyError, IndexError, ValueError):  # the engine's words carry no details: they are shown as they are
         return problem
-    return Problem(problem.code, _(sentences.title), message, remedy, problem.details)
