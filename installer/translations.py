@@ -9,6 +9,7 @@ reads. Prints how many texts each language lacks. Run by developers; tests/insta
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from app.engine.errors import SENTENCES
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "resources" / "translations"
 KEYWORDS = {"_": None, "ngettext": (1, 2), "_noted": None}
+NO_DATE = datetime(2026, 1, 1, tzinfo=UTC)
+"""Of every catalogue: a renewal that changes no text changes no file."""
 ENGINE = "app/engine/errors.py"
 
 
@@ -55,7 +58,9 @@ def missing(catalogue: Catalog) -> list[str]:
 
 
 def _is_whole(text: str | list[str] | tuple[str, ...] | None) -> bool:
-    return bool(text) if isinstance(text, str) else bool(text) and all(text)
+    if text is None or isinstance(text, str):
+        return bool(text)
+    return bool(text) and all(text)
 
 
 def compiled(catalogue: Catalog) -> bytes:
@@ -73,6 +78,7 @@ def main() -> int:
         catalogue = read(path)
         catalogue.update(template, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
+        catalogue.creation_date = catalogue.revision_date = NO_DATE
         with path.open("wb") as file:
             write_po(file, catalogue, width=120, omit_header=False, sort_output=True, include_lineno=False)
         path.with_suffix(".mo").write_bytes(compiled(read(path)))
