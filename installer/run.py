@@ -38,8 +38,40 @@ TEST_PROGRAMS = {
     "dbus-run-session": "dbus-daemon",
     "openssl": "openssl",
     "ssh-keygen": "openssh-client",
+    "Xvfb": "xvfb",
+    "xauth": "xauth",
+    "openbox": "openbox",
+    "trayer": "trayer",
+    "xdotool": "xdotool",
+    "import": "imagemagick",
+    "/usr/libexec/at-spi-bus-launcher": "at-spi2-core",
 }
-"""Programs that Buri is tested against."""
+"""Programs that Buri is tested against, and those of a desktop that nobody sees."""
+WINDOW_LIBRARIES = {
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+}
+"""What Qt's wheel expects of the system, and the Debian 12 package; later releases provide the same names."""
+TEST_FONTS = {"/usr/share/fonts/opentype/inter": "fonts-inter"}
+"""Folders of the fonts in which pictures of windows are taken."""
+
+LIBRARY_PROBE = """
+import ctypes, sys
+for name in sys.argv[1:]:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        print(name)
+"""
 
 LAB_PROBE = """
 name=buri-probe-$$
@@ -131,13 +163,23 @@ def system_python() -> str:
     return sys.executable
 
 
-def missing_packages(programs: Mapping[str, str]) -> list[str]:
-    """Debian packages whose programs are not there."""
+def missing_packages(
+    programs: Mapping[str, str], libraries: Mapping[str, str] | None = None, folders: Mapping[str, str] | None = None
+) -> list[str]:
+    """Debian packages whose programs, shared libraries or folders are not there."""
     missing = [package for program, package in programs.items() if shutil.which(program, path=SEARCH_PATH) is None]
+    missing += [(libraries or {})[name] for name in missing_libraries(list(libraries or {}))]
+    missing += [package for folder, package in (folders or {}).items() if not Path(folder).is_dir()]
     probe = [system_python(), "-c", "import ensurepip, venv"]
     if subprocess.run(probe, check=False, capture_output=True).returncode != 0:
         missing.append("python3-venv")
     return missing
+
+
+def missing_libraries(names: Sequence[str]) -> list[str]:
+    """Those that the system's loader does not find; asked in a process of its own, which may load what it likes."""
+    probe = [system_python(), "-c", LIBRARY_PROBE, *names]
+    return subprocess.run(probe, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
 
 
 def install_packages(packages: Sequence[str]) -> None:
@@ -233,7 +275,7 @@ def demo() -> int:
 
 def test(pytest_arguments: Sequence[str]) -> int:
     """Set up and run all checks and tests, or only pytest with the given arguments; gives the first bad exit code."""
-    if missing := missing_packages({**LAB_PROGRAMS, **TEST_PROGRAMS}):
+    if missing := missing_packages({**LAB_PROGRAMS, **TEST_PROGRAMS}, WINDOW_LIBRARIES, TEST_FONTS):
         install_packages(missing)
     make_environment()
     python = [str(PYTHON), "-m"]

@@ -37,6 +37,12 @@ def test_it_names_the_package_of_a_missing_program() -> None:
     assert missing == ["some-package"]
 
 
+def test_it_names_the_package_of_a_missing_library_and_of_a_missing_folder() -> None:
+    libraries = {"libc.so.6": "libc6", "libnowhere.so.1": "libnowhere1"}
+    folders = {"/usr": "base-files", "/usr/share/no-such-folder": "some-fonts"}
+    assert run.missing_packages({}, libraries, folders) == ["libnowhere1", "some-fonts"]
+
+
 def test_it_runs_with_the_standard_library_alone() -> None:
     done = subprocess.run([run.system_python(), "-I", "-S", str(PROGRAM), "--help"], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
