@@ -24,11 +24,13 @@ from app.engine.helper_link import HelperConnector, HelperLink
 from app.engine.mediation_client import MediationClient, ServerAccess
 from app.engine.membership import Membership
 from app.engine.networks import Networks
+from app.engine.peer_details import describe_peer
 from app.engine.peers import Peers
 from app.engine.pings import Pings
 from app.engine.recorder import Recorder
+from app.engine.report import Facts, write_report
 from app.engine.settings import Memory, Profile, ServerMemory
-from app.engine.snapshot import Account, Parts, Publisher, make_snapshot, problem_of
+from app.engine.snapshot import Account, Parts, Publisher, make_snapshot, parting_problems, problem_of
 from app.engine.state import (
     ChatMessage,
     ChatStatus,
@@ -36,7 +38,10 @@ from app.engine.state import (
     Finding,
     JoinResult,
     PathKind,
+    PeerDetails,
     PeerStatus,
+    PeerView,
+    Problem,
     RoundTrip,
     Verification,
 )
@@ -237,7 +242,7 @@ class Engine:
         self._publisher.changed()
 
     async def _find_reflectors(self, ports: Sequence[int]) -> None:
-        self._peers.reflectors.endpoints = await resolve_reflectors(self._server.host, ports)
+        self._peers.reflectors.endpoints = await resolve_reflectors(self._server.host_for_others, ports)
 
     def _refresh_soon(self) -> None:
         """Once for all words of this turn of the loop."""
@@ -492,7 +497,7 @@ class Engine:
             name = known.state.name
             secret = joined.secret if joined is not None and known.state.salt is None else None
         fingerprint = parse_fingerprint(self._server.fingerprint)
-        return format_invite(Invite(self._server.host, self._server.port, fingerprint, name, secret))
+        return format_invite(Invite(self._server.host_for_others, self._server.port, fingerprint, name, secret))
 
     # --- peers
 
@@ -502,12 +507,17 @@ class Engine:
         """Ping through the tunnel, `count` times (0: until closed), `size` bytes each; times in seconds."""
         return self._pings.ping(peer, count, interval, size, timeout)
 
+    def _view(self, peer: Address) -> PeerView:
+        """Raises EngineError if no network is shared."""
+        found = next((each for each in self.state.peers if each.address == format_address(peer)), None)
+        if found is None:
+            raise engine_error("peer-not-found", name=format_address(peer))
+        return found
+
     def _send_to(self, peer: Address, payload: bytes) -> None:
         """Raises EngineError if there is no tunnel."""
         if not self._peers.is_up(peer):
-            view = next((each for each in self.state.peers if each.address == format_address(peer)), None)
-            status = view.status if view is not None else PeerStatus.OFFLINE
-            raise engine_error("no-tunnel", name=self._trust.name(peer), status=status)
+            raise engine_error("no-tunnel", name=self._trust.name(peer), status=self._view(peer).status)
         self._peers.send_message(peer, payload)
 
     def _place(self, peer: Address) -> tuple[PathKind | None, str]:
@@ -569,6 +579,29 @@ class Engine:
         with suppress(EngineError):
             await self._peers.reflectors.ask()
         return diagnose(self.state, self._peers.reflectors.found, self._host_endpoints())
+
+    async def report(self) -> str:
+        """Everything that helps to find out why something does not work, without secrets, fit to be shown around."""
+        findings, state = await self.doctor(), self.state
+        peers = [describe_peer(each, self._peers.links.get(parse_address(each.address))) for each in state.peers]
+        outside, hosts = self._peers.reflectors.found, self._host_endpoints()
+        return write_report(
+            Facts(state, self._identity.public.fingerprint_text, findings, "", hosts, outside, peers, ())
+        )
+
+    def peer_details(self, peer: Address) -> PeerDetails:
+        """What is known of a peer's tunnel beyond its line in the state. Raises EngineError without such a peer."""
+        return describe_peer(self._view(peer), self._peers.links.get(peer))
+
+    def dismiss(self, problem: Problem) -> None:
+        """The person has read it: what is over, such as having been put out of a network, is told no longer.
+
+        A problem that still holds stays.
+        """
+        for network, each in parting_problems(self._networks).items():
+            if each == problem:
+                self._networks.parted.pop(network)
+        self._publisher.changed()
 
 
 _CHAT_ENDED = (ChatStatus.DELIVERED, ChatStatus.FAILED)

@@ -111,7 +111,7 @@ class Networks:
         self.untrusted: dict[NetworkId, str] = {}
         """Networks in which the server said something that can't be: why."""
         self.parted: dict[NetworkId, tuple[str, Departure]] = {}
-        """Networks that others took this account out of, with their names; until it is in again or logs out."""
+        """Networks that others took this account out of, with their names; until read, or in again."""
         self._owner_key = owner_key
         self._on_remember = on_remember
         self._told: set[NetworkId] = set()

@@ -99,6 +99,8 @@ class PeerLink:
         self.finder = PathFinder(CheckCredentials.new())
         self.monitor: PathMonitor | None = None
         self.sending: Session | None = None
+        self.rekeys = 0
+        """How often the keys of the tunnel that is up were renewed."""
         self.traffic = Traffic()
         self.no_path = False
         """Every candidate was tried in vain."""
@@ -300,8 +302,10 @@ class PeerLink:
         self.unproven, self.no_path, self._attempt = False, False, 0
         self._rekey_at = session.established_at + self._keys_last(session)
         if self.monitor is not None and not session.fresh:
+            self.rekeys += 1
             self._outlet.post(SendMessage(self.peer, encode(Keepalive()), request=0))
             return
+        self.rekeys = 0
         kind = self._kinds.get(session.endpoint, CandidateKind.PEER_REFLEXIVE)
         self.monitor = PathMonitor(kind, session.endpoint, session.initiator, now)
         self.traffic.last_received = now

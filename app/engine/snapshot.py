@@ -268,9 +268,15 @@ def _network_problems(networks: Networks) -> list[Problem]:
     for network, known in networks.all.items():
         if networks.is_locked_out(network):
             problems.append(problem_of(engine_error("secret-missing", name=known.state.name)))
-    for name, departure in networks.parted.values():
-        problems.append(problem_of(engine_error(_PARTED[departure], name=name)))
-    return problems
+    return [*problems, *parting_problems(networks).values()]
+
+
+def parting_problems(networks: Networks) -> dict[NetworkId, Problem]:
+    """Networks that others took this account out of, as a person is told."""
+    return {
+        network: problem_of(engine_error(_PARTED[departure], name=name, network=format_network_id(network)))
+        for network, (name, departure) in networks.parted.items()
+    }
 
 
 def _counters(parts: Parts) -> tuple[tuple[str, int], ...]:

@@ -128,6 +128,11 @@ class PathMonitor:
         """The path in use; its round-trip time is infinite until it was measured."""
         return self._current.path(in_use=True)
 
+    @property
+    def paths(self) -> list[Path]:
+        """All known paths, the one in use among them."""
+        return [each.path(in_use=each is self._current) for each in self._paths.values()]
+
     def add_path(self, kind: CandidateKind, endpoint: Endpoint, now: float) -> None:
         """A path that answered a check, a relay, or any other that is worth a sealed probe."""
         watched = self._paths.get(endpoint)

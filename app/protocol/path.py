@@ -49,6 +49,16 @@ class Candidate(NamedTuple):
     endpoint: Endpoint
 
 
+class CheckedCandidate(NamedTuple):
+    """How far the checks of one candidate have come."""
+
+    candidate: Candidate
+    round_trip: float | None
+    """Seconds; None while it has not answered."""
+    waiting: bool
+    """Further checks of it are due."""
+
+
 class CheckCredentials(NamedTuple):
     """What one side's checks are named and protected by; see messages.Introduce."""
 
@@ -198,6 +208,12 @@ class PathFinder:
     def best(self) -> Path | None:
         """The best path that has answered."""
         return self._best
+
+    def looked_at(self) -> list[CheckedCandidate]:
+        """All candidates of the peer, told or learned, and what came of them since the search last began."""
+        return [
+            CheckedCandidate(each.candidate, each.round_trip, each.due is not None) for each in self._checks.values()
+        ]
 
     def is_for_me(self, message: StunMessage) -> bool:
         """Whether this finder, rather than another peer's, is meant by a STUN message."""

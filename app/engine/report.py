@@ -1,0 +1,181 @@
+"""The text that a person copies when something does not work: the whole state of the engine, fit for strangers.
+
+It holds no secret. Names that people gave are replaced by neutral ones, and addresses in the internet are shortened
+unless they are this computer's own: questions about routers can't be answered without those. Pure; what to say comes
+in as plain data. Called by engine/engine.py.
+"""
+
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
+
+from app import __version__
+from app.engine.errors import SENTENCES, engine_error
+from app.engine.state import EngineState, Finding, NetworkView, PeerDetails, PeerView, Problem
+from app.protocol.wire import Endpoint
+
+MAX_REPORT = 262_144
+"""Characters of a report; the log is last, and its end is cut off."""
+MAX_PEERS = 200
+"""Peers that are told one by one."""
+MIN_NAME = 3
+"""Characters of a name that is worth looking for in a log: shorter ones would be found in every word."""
+
+_ADDRESS4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\.\d)")
+_ADDRESS6 = re.compile(r"(?<![\w:])((?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4})(?![\w:])")
+
+_PREAMBLE = """\
+Report of Buri. It is meant to be shown to others:
+- It holds no key, password, network secret, invite link or chat text.
+- Names of networks and people are replaced by numbers; virtual addresses (%s) stay.
+- This computer's own addresses and its server's are told in full, as questions about routers need them.
+- Other addresses are shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report is made of."""
+
+    state: EngineState
+    fingerprint: str
+    """Of this computer's identity."""
+    findings: Sequence[Finding]
+    mapping: str
+    """The router's behaviour in one line."""
+    hosts: Sequence[Endpoint]
+    outside: Sequence[Endpoint]
+    peers: Sequence[PeerDetails]
+    log: Sequence[str]
+
+
+def write_report(facts: Facts) -> str:
+    """The report."""
+    state = facts.state
+    cover = Cover(state, [each.host for each in (*facts.hosts, *facts.outside)])
+    sections = {
+        "versions": [f"Buri {__version__}, Python {platform.python_version()}, {platform.platform()}"],
+        "identity": [facts.fingerprint],
+        "server": _server(state),
+        "helper": _helper(state),
+        "this computer's addresses": [
+            *(f"{each}  host" for each in facts.hosts),
+            *(f"{each}  reflexive" for each in facts.outside),
+            facts.mapping,
+        ],
+        "networks": [_network(cover.network(each)) for each in state.networks],
+        "peers": [line for each in facts.peers[:MAX_PEERS] for line in _peer(cover.peer(each.peer), each)],
+        "problems": [_problem(cover.problem(each)) for each in state.problems],
+        "findings": [f"{'well' if each.ok else 'BAD '}  {each.name}: {each.message}" for each in facts.findings],
+        "counters": [f"{name}: {count}" for name, count in state.counters],
+        "log": facts.log,
+    }
+    text = "\n".join(_section(title, lines) for title, lines in sections.items())
+    preamble = _PREAMBLE % (state.server.pool or "none yet")
+    return f"{preamble}\n{cover.hide(text)}"[:MAX_REPORT]
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    return "\n".join(["", f"[{title}]", *(list(lines) or ["none"])])
+
+
+def _server(state: EngineState) -> list[str]:
+    server = state.server
+    return [
+        f"{server.host}:{server.port}, {server.fingerprint}",
+        f"{server.status}, power {'on' if state.power else 'off'}",
+        f"own address {server.address or 'none yet'}, pool {server.pool or 'not known'}",
+    ]
+
+
+def _helper(state: EngineState) -> list[str]:
+    helper = state.helper
+    adapter = f"adapter {helper.interface}, UDP port {helper.udp_port}, IPv6 {'yes' if helper.ipv6 else 'no'}"
+    return [str(helper.status), adapter if helper.interface else "no adapter"]
+
+
+def _network(network: NetworkView) -> str:
+    words = [network.name, network.label, network.status, network.protection, f"{len(network.members)} members"]
+    words += ["owner"] * network.is_owner + ["locked"] * network.locked + ["approval"] * network.approval
+    return ", ".join(words)
+
+
+def _peer(peer: PeerView, details: PeerDetails) -> list[str]:
+    tunnel = f", {details.suite_name}, {details.rekeys} rekeys" if details.suite_name else ""
+    traffic = f", sent {peer.sent_bytes}, received {peer.received_bytes} bytes" if tunnel else ""
+    head = f"{peer.nickname}  {peer.address}  {peer.status}{tunnel}{traffic}"
+    ways = [
+        f"  {each.endpoint}  {each.kind}  {each.status}{_milliseconds(each.round_trip)}" for each in details.candidates
+    ]
+    return [head, *ways]
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"  {seconds * 1_000:.1f} ms"
+
+
+def _problem(problem: Problem) -> str:
+    return f"{problem.code}: {problem.title} {problem.message}".rstrip()
+
+
+class Cover:
+    """Puts neutral words in the place of what strangers need not know."""
+
+    def __init__(self, state: EngineState, own_addresses: Iterable[str]) -> None:
+        self._names: dict[str, str] = {}
+        self._networks = {each.id: f"network {n}" for n, each in enumerate(state.networks, 1)}
+        self._peers = {each.address: f"peer {n}" for n, each in enumerate(state.peers, 1)}
+        for network in state.networks:
+            self._names.setdefault(network.name, self._networks[network.id])
+        for peer in state.peers:
+            for name in (peer.alias, peer.nickname):
+                self._names.setdefault(name, self._peers[peer.address])
+        self._names.setdefault(state.server.nickname, "this computer")
+        self._names.setdefault(state.server.name, "the server")
+        self._names.pop("", None)
+        self._own = {str(ip_address(each.partition("%")[0])) for each in own_addresses}
+        self._own.add(state.server.host)
+        self._pool = ip_network(state.server.pool) if state.server.pool else None
+        self._pattern = _any_of(self._names)
+
+    def network(self, network: NetworkView) -> NetworkView:
+        """A network under a neutral name."""
+        return replace(network, name=self._networks[network.id])
+
+    def peer(self, peer: PeerView) -> PeerView:
+        """A peer under a neutral name."""
+        return replace(peer, nickname=self._peers[peer.address], alias="")
+
+    def problem(self, problem: Problem) -> Problem:
+        """A problem whose sentences name neutral names."""
+        if problem.code not in SENTENCES:
+            return replace(problem, message=self.hide(problem.message))
+        details = {name: self._names.get(value, value) for name, value in problem.details}
+        return replace(problem, message=engine_error(problem.code, **details).message)
+
+    def hide(self, text: str) -> str:
+        """A text without names and without the addresses of others."""
+        if self._pattern is not None:
+            text = self._pattern.sub(lambda match: self._names[match[0]], text)
+        return _ADDRESS6.sub(self._shortened, _ADDRESS4.sub(self._shortened, text))
+
+    def _shortened(self, match: re.Match[str]) -> str:
+        try:
+            address = ip_address(match[1])
+        except ValueError:
+            return match[0]
+        virtual = self._pool is not None and address in self._pool
+        if virtual or address.is_loopback or address.is_unspecified or str(address) in self._own:
+            return match[0]
+        if address.version == 4:
+            return ".".join([*match[1].split(".")[:2], "x", "x"])
+        return ":".join([*address.exploded.split(":")[:2], ":x"])
+
+
+def _any_of(names: Mapping[str, str]) -> re.Pattern[str] | None:
+    """Matches any of the names as a whole word, the longest first."""
+    wanted = sorted((each for each in names if len(each) >= MIN_NAME), key=len, reverse=True)
+    if not wanted:
+        return None
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, wanted))})(?!\w)")
