@@ -8,20 +8,21 @@ to the part that carries it out. Runs in any asyncio loop, without Qt and withou
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Network
 
 from app.base.tasks import Tasks
+from app.engine.account import OwnAccount
 from app.engine.candidates import ListAddresses, host_endpoints, read_addresses, resolve_reflectors
 from app.engine.chat import Chat
+from app.engine.chat_facade import ChatFacade
 from app.engine.contacts import Contacts
+from app.engine.conversations import Conversations
 from app.engine.deadlines import Deadlines
 from app.engine.diagnosis import diagnose
 from app.engine.errors import EngineError, engine_error, refused
 from app.engine.helper_link import HelperConnector, HelperLink
-from app.engine.mediation_client import MediationClient, ServerAccess
+from app.engine.mediation_client import MediationClient
 from app.engine.membership import Membership
 from app.engine.networks import Networks
 from app.engine.peer_details import describe_peer
@@ -30,16 +31,14 @@ from app.engine.pings import Pings
 from app.engine.recorder import Recorder
 from app.engine.report import Facts, write_report
 from app.engine.settings import Memory, Profile, ServerMemory
-from app.engine.snapshot import Account, Parts, Publisher, make_snapshot, parting_problems, problem_of
+from app.engine.snapshot import Parts, Publisher, make_snapshot, parting_problems, problem_of
 from app.engine.state import (
     ChatMessage,
-    ChatStatus,
     EngineState,
     Finding,
     JoinResult,
     PathKind,
     PeerDetails,
-    PeerStatus,
     PeerView,
     Problem,
     RoundTrip,
@@ -52,13 +51,10 @@ from app.ipc.schema import InterfaceReady, Notification
 from app.protocol.invite import Invite, format_invite
 from app.protocol.keys import IdentityKey, PublicKey, parse_fingerprint
 from app.protocol.messages import (
-    Accepted,
     Introduced,
     Message,
     Refusal,
-    SetNickname,
     Welcome,
-    checked_name,
 )
 from app.protocol.statement import parse_statement
 from app.protocol.tunnel_message import (
@@ -69,7 +65,7 @@ from app.protocol.tunnel_message import (
     TunnelMessage,
     encode,
 )
-from app.protocol.wire import Address, Endpoint, NetworkId, RemoteProtocolError, format_address, parse_address
+from app.protocol.wire import Address, Endpoint, NetworkId, format_address, parse_address
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +73,7 @@ MAX_GOSSIP = 64
 """Statements handed on when a tunnel comes up."""
 
 
-class Engine:
+class Engine(ChatFacade):
     """One account on one server. `start` and `stop` once each, in the same loop."""
 
     def __init__(
@@ -100,7 +96,6 @@ class Engine:
         self._list_addresses = list_addresses
         self._tasks = Tasks()
         self._deadlines = Deadlines()
-        self._account = Account(nickname=profile.settings.nickname)
         memory = Memory(profile, identity)
         known = memory.server(server.fingerprint)
         self._recorder = Recorder(memory, server.fingerprint, self._to_remember, self._tasks)
@@ -112,6 +107,9 @@ class Engine:
         self._publisher = Publisher(lambda: self.state, timing.snapshot_interval)
         changed = self._publisher.changed
         self._client = MediationClient(identity, timing, self._tasks, self._word, self._logged_in, changed)
+        self._account = OwnAccount(
+            identity.public.fingerprint_text, profile, server, self._client, self._tasks, changed
+        )
         self._membership = Membership(identity, fingerprint, self._client, self._networks)
         self._trust = Trust(identity, self._contacts, self._networks, self._client)
         self._helper = HelperLink(
@@ -121,6 +119,7 @@ class Engine:
         self._pings = Pings(self._send_to, self._place)
         self._chat = Chat(self._peers.send_message, self._peers.is_up, self._deadlines.changed, self._recorder.mark)
         self._chat.restore(known.chat, known.chat_marks)
+        self._conversations = Conversations(self._chat, self._networks, self._contacts, self._trust, profile)
         self._surroundings = Surroundings(self._network_changed, self._woke)
         self._parts = Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
         self._refreshing: asyncio.Handle | None = None
@@ -154,8 +153,8 @@ class Engine:
         self._deadlines.watch((self._peers, self._chat))
         self._surroundings.start()
         self._helper.start()
-        if self._profile.settings.logged_in:
-            self._connect()
+        if self._account.wanted:
+            self._account.connect()
 
     async def stop(self) -> None:
         """End tunnels, the server's conversation and the helper's; idempotent."""
@@ -169,19 +168,8 @@ class Engine:
         self._deadlines.close()
         self._publisher.close()
         await self._recorder.flush()
+        await self._account.close()
         await self._tasks.close()
-
-    def _connect(self) -> None:
-        settings = self._profile.settings
-        address = settings.address_on(self._server.fingerprint, self._identity.public.fingerprint_text)
-        access = ServerAccess(
-            self._server.host,
-            self._server.port,
-            parse_fingerprint(self._server.fingerprint),
-            settings.suite,
-            settings.nickname or _default_nickname(),
-        )
-        self._client.start(access, None if address is None else Address(address))
 
     async def _disconnect(self) -> None:
         """Tunnels first, so that peers hear that it is on purpose; without networks none comes back meanwhile."""
@@ -193,16 +181,9 @@ class Engine:
     # --- what comes from the server
 
     def _logged_in(self, address: Address) -> None:
-        self._account.address = self._networks.own_address = address
+        self._networks.own_address = address
         self._peers.know_address(address)
-        key = self._identity.public.fingerprint_text
-        if self._profile.settings.address_on(self._server.fingerprint, key) == address:
-            return
-        try:
-            self._profile.remember_address(self._server.fingerprint, key, address)
-        except EngineError as error:
-            logger.error("%s", error)  # the server knows the account by its key as well: it can be asked again
-            self._recorder.problem = error
+        self._account.logged_in(address)
 
     def _word(self, word: Message) -> None:
         """A boundary: whatever a word of the server sets off ends here, and the connection goes on."""
@@ -221,25 +202,10 @@ class Engine:
         self._refresh_soon()
 
     def _welcome(self, word: Welcome) -> None:
-        account = self._account
-        account.nickname, account.server_name = word.nickname, word.server_name
-        account.pool = IPv4Network((word.pool, word.pool_prefix), strict=False)
-        if account.address is not None:
-            self._helper.want_interface(account.address, word.pool_prefix)
+        self._account.welcome(word)
+        if self._account.address is not None:
+            self._helper.want_interface(self._account.address, word.pool_prefix)
         self._tasks.start("reflectors", self._find_reflectors(word.reflector_ports))
-        wanted = self._profile.settings.nickname
-        if wanted and wanted != word.nickname:
-            self._tasks.start("nickname", self._tell_nickname(wanted))
-
-    async def _tell_nickname(self, nickname: str) -> None:
-        """A nickname that was chosen while logged out, or as an option of `buri up`."""
-        try:
-            await self._client.request(SetNickname(0, nickname), Accepted)
-        except EngineError as error:
-            logger.warning("the server did not take the nickname: %s", error)  # it is told again at the next login
-            return
-        self._account.nickname = nickname
-        self._publisher.changed()
 
     async def _find_reflectors(self, ports: Sequence[int]) -> None:
         self._peers.reflectors.endpoints = await resolve_reflectors(self._server.host_for_others, ports)
@@ -363,9 +329,9 @@ class Engine:
     @property
     def state(self) -> EngineState:
         """The present snapshot."""
-        problem = self._recorder.problem
-        problems = () if problem is None else (problem_of(problem),)
-        return make_snapshot(self._parts, self._profile.settings.logged_in, self._server, problems)
+        unwritten = (self._account.problem, self._recorder.problem)
+        problems = tuple(problem_of(each) for each in unwritten if each is not None)
+        return make_snapshot(self._parts, self._account.wanted, self._server, problems)
 
     def subscribe(self, callback: Callable[[EngineState], None]) -> Callable[[], None]:
         """Call back in the loop with the present state now and after changes, at most ten times a second.
@@ -373,10 +339,6 @@ class Engine:
         Gives the function that ends it.
         """
         return self._publisher.subscribe(callback)
-
-    def subscribe_chat(self, callback: Callable[[ChatMessage], None]) -> Callable[[], None]:
-        """Call back with each new chat message, and again when its status changes. Gives the function that ends it."""
-        return self._chat.subscribe(callback)
 
     def chat_history(self, peer: Address, limit: int = 100) -> tuple[ChatMessage, ...]:
         """The last messages with a peer, oldest first."""
@@ -390,30 +352,22 @@ class Engine:
         After an error the engine goes on trying; `logout` ends it.
         """
         async with self._switching:
-            self._profile.change(logged_in=True)
+            await self._account.want(True)
             self._client.try_now()
-            self._connect()
+            self._account.connect()
             self._helper.retry()
         await self._client.settled()
 
     async def logout(self) -> None:
         """Leave the server and end all tunnels until `login`; survives a restart of the engine."""
         async with self._switching:
-            self._profile.change(logged_in=False)
+            await self._account.want(False)
             await self._disconnect()
         self._publisher.changed()
 
     async def set_nickname(self, nickname: str) -> None:
         """Change the own nickname everywhere."""
-        try:
-            nickname = checked_name(nickname)
-        except RemoteProtocolError:
-            raise refused(Refusal.BAD_NAME) from None
-        if self._client.online or self._profile.settings.logged_in:
-            await self._client.request(SetNickname(0, nickname), Accepted)
-        self._profile.change(nickname=nickname)
-        self._account.nickname = nickname
-        self._publisher.changed()
+        await self._account.set_nickname(nickname)
 
     # --- networks
 
@@ -524,32 +478,6 @@ class Engine:
         view = next((each for each in self.state.peers if each.address == format_address(peer)), None)
         return (view.path, view.endpoint) if view is not None else (None, "")
 
-    async def send_chat(self, peer: Address, text: str) -> ChatMessage:
-        """Send up to 16 KiB of text. Returns once it is taken: queued for an offline peer, else on its way."""
-        self._trust.roster_fingerprints(peer)
-        if self._contacts.get(peer).blocked:
-            raise engine_error("no-tunnel", name=self._trust.name(peer), status=PeerStatus.BLOCKED)
-        return self._chat.send(peer, text, asyncio.get_running_loop().time())
-
-    async def wait_chat(self, message: ChatMessage, timeout: float = 30.0) -> ChatMessage:  # noqa: ASYNC109
-        """The message once it is delivered or failed, or as it is after `timeout` seconds."""
-        ended: asyncio.Future[ChatMessage] = asyncio.get_running_loop().create_future()
-
-        def look(changed: ChatMessage) -> None:
-            if changed.id == message.id and changed.status in _CHAT_ENDED and not ended.done():
-                ended.set_result(changed)
-
-        unsubscribe = self._chat.subscribe(look)
-        try:
-            present = self._chat.find(parse_address(message.peer), message.id) or message
-            look(present)
-            async with asyncio.timeout(timeout):
-                return await ended
-        except TimeoutError:
-            return self._chat.find(parse_address(message.peer), message.id) or message
-        finally:
-            unsubscribe()
-
     async def verification(self, peer: Address) -> Verification:
         """The safety number that both people compare, and the fingerprints."""
         return await self._trust.verification(peer)
@@ -602,13 +530,3 @@ class Engine:
             if each == problem:
                 self._networks.parted.pop(network)
         self._publisher.changed()
-
-
-_CHAT_ENDED = (ChatStatus.DELIVERED, ChatStatus.FAILED)
-
-
-def _default_nickname() -> str:
-    try:
-        return checked_name(socket.gethostname().partition(".")[0])
-    except RemoteProtocolError:
-        return "computer"

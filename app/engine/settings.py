@@ -10,6 +10,7 @@ changed key. The private key itself is engine/identity.py's. Called by the engin
 root. Writing waits for the disk, some milliseconds.
 """
 
+import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -71,6 +72,13 @@ class ServerAddress(Struct, frozen=True, forbid_unknown_fields=True):
     host: Annotated[str, Meta(min_length=1, max_length=MAX_HOST)]
     fingerprint: FingerprintText
     port: Annotated[int, Meta(ge=1, le=0xFFFF)] = SERVER_PORT
+    public_host: Annotated[str, Meta(max_length=MAX_HOST)] = ""
+    """How others reach it, if not as `host`: a server on this very computer is 127.0.0.1 for us alone."""
+
+    @property
+    def host_for_others(self) -> str:
+        """What an invite link names."""
+        return self.public_host or self.host
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -97,6 +105,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     key: KeyRecord | None = None
     rekey_interval: Annotated[int, Meta(ge=1, le=3_600)] = 180
     """Seconds after which a tunnel gets fresh keys, if this side leads its handshakes."""
+    chat_history: bool = True
+    """Whether what was said is kept on disk over a restart."""
 
     def address_on(self, server: str, key: str) -> int | None:
         """The address of the account that `key` has on `server`, both fingerprints in text; None before the first."""
@@ -140,6 +150,7 @@ class Profile:
         self.identity_file = state_folder / "identity.pem"
         self.state_folder = state_folder
         self.settings = self._read_settings()
+        self._changing = threading.Lock()
 
     def _read_settings(self) -> Settings:
         data = _read(self.settings_file, MAX_SETTINGS, "settings-broken")
@@ -157,8 +168,13 @@ class Profile:
     def change(self, **changes: Any) -> Settings:
         """Replace fields of the settings, on disk and here, and give them back.
 
-        Raises EngineError `setting-not-valid` or `file-not-written`, and has changed nothing then.
+        Raises EngineError `setting-not-valid` or `file-not-written`, and has changed nothing then. Any thread may call
+        it: the engine's loop has no time to wait for a disk.
         """
+        with self._changing:
+            return self._change(changes)
+
+    def _change(self, changes: dict[str, Any]) -> Settings:
         data = msgspec.json.format(msgspec.json.encode(structs.replace(self.settings, **changes)), indent=2) + b"\n"
         try:
             changed = decode_settings(data)
@@ -170,8 +186,9 @@ class Profile:
 
     def remember_address(self, server: str, key: str, address: int) -> None:
         """Keep the address that `server` gave to `key` (fingerprints in text). Raises EngineError as `change`."""
-        others = tuple(each for each in self.settings.accounts if (each.server, each.key) != (server, key))
-        self.change(accounts=(*others, Account(server, key, address)))
+        with self._changing:
+            others = tuple(each for each in self.settings.accounts if (each.server, each.key) != (server, key))
+            self._change({"accounts": (*others, Account(server, key, address))})
 
     def state_file(self, key: PublicKey) -> Path:
         """Where the sealed state of an identity lies."""
@@ -234,6 +251,7 @@ def decode_settings(data: bytes) -> Settings:
         raise ValueError("nickname: has spaces or signs in another form than others see")
     if settings.server is not None:
         checked_host(settings.server.host)
+        checked_host(settings.server.host_for_others)
         parse_fingerprint(settings.server.fingerprint)
     for text in (*(each.server for each in settings.accounts), *(each.key for each in settings.accounts)):
         parse_fingerprint(text)
