@@ -8,8 +8,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 
+from app.engine.account import OwnAccount
 from app.engine.contacts import Contacts
 from app.engine.errors import EngineError, engine_error
 from app.engine.helper_link import HelperLink
@@ -44,21 +44,11 @@ FAILED_AFTER = 3
 Subscriber = Callable[[EngineState], None]
 
 
-@dataclass(slots=True)
-class Account:
-    """What the server told about this account."""
-
-    address: Address | None = None
-    nickname: str = ""
-    server_name: str = ""
-    pool: IPv4Network | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of the engine that a snapshot shows."""
 
-    account: Account
+    account: OwnAccount
     client: MediationClient
     helper: HelperLink
     networks: Networks
