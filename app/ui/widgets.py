@@ -1,10 +1,14 @@
-"""What several windows are made of: the dialog with an explanation and one main button, the box that tells a problem.
+"""What several windows are made of: the dialog with one main button, the box that tells a problem, fields and labels.
 
 Dialogs are opened with `open()` or `show()`, never with `exec()`: nothing waits in Qt's loop. They delete themselves
-when they are closed. Used by all dialogs.
+when they are closed; what they asked the engine for goes on, and nobody is told then. Used by all dialogs.
 """
 
-from PySide6.QtCore import Qt
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -12,15 +16,45 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from app.engine.errors import engine_error
 from app.engine.state import Problem
-from app.ui.icons import pixmap
+from app.protocol.wire import MAX_PASSWORD
+from app.ui.engine_bridge import Call, Done, EngineBridge
+from app.ui.icons import icon, pixmap
 from app.ui.theme import SPACE, colours
-from app.ui.translations import translated
+from app.ui.translations import _, translated
+
+Result = TypeVar("Result")
+
+DIALOG_WIDTH: Final = 440
+COPIED_FOR: Final = 2_000
+"""Milliseconds for which a copy button says that it copied."""
+
+
+def text_label(text: str = "", *, muted: bool = False, heading: bool = False, selectable: bool = False) -> QLabel:
+    """Text that wraps and is shown as it is, whoever wrote it: never HTML."""
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setProperty("muted", muted)
+    label.setProperty("heading", heading)
+    if selectable:
+        label.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+    return label
+
+
+def problem_named(code: str, **details: object) -> Problem:
+    """The engine's words for `code`, for something that a window notices itself. Raises KeyError as they do."""
+    error = engine_error(code, **details)
+    return Problem(error.code, error.title, error.message, error.remedy, error.details)
 
 
 class ProblemBox(QFrame):
@@ -29,77 +63,273 @@ class ProblemBox(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("problem")
-        self._sign, self._text = QLabel(), QLabel()
-        self._text.setWordWrap(True)
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._sign = QLabel()
+        self._title, self._message, self._remedy = (text_label(selectable=True) for _part in range(3))
+        bold = self._title.font()
+        bold.setWeight(QFont.Weight.DemiBold)
+        self._title.setFont(bold)
+        words = QVBoxLayout()
+        words.setSpacing(SPACE // 2)
+        for part in (self._title, self._message, self._remedy):
+            words.addWidget(part)
         layout = QHBoxLayout(self)
+        layout.setContentsMargins(SPACE + 4, SPACE + 2, SPACE + 4, SPACE + 2)
+        layout.setSpacing(SPACE + 2)
         layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addWidget(self._text, 1)
+        layout.addLayout(words, 1)
         self.hide()
 
     def tell(self, problem: Problem) -> None:
-        """Show it."""
+        """Show it; a screen reader says it at once."""
         problem = translated(problem)
         self._sign.setPixmap(pixmap("attention", 18, colours().attention))
-        self._text.setText("\n".join(part for part in (problem.title, problem.message, problem.remedy) if part))
+        texts = (problem.title, problem.message, problem.remedy)
+        for label, text in zip((self._title, self._message, self._remedy), texts, strict=True):
+            label.setText(text)
+            label.setVisible(bool(text))
         self.setAccessibleName(problem.title)
+        self.setAccessibleDescription(f"{problem.message} {problem.remedy}".strip())
         self.show()
+        QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.Alert))
+
+
+class Note(QFrame):
+    """A sentence with a sign before it, such as a warning that belongs to what is shown above it."""
+
+    def __init__(self, text: str = "", sign: str = "info", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._sign, self._text = QLabel(), text_label(text)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(SPACE)
+        layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self._text, 1)
+        self.tell(text, sign)
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._text.text()
+
+    def tell(self, text: str, sign: str = "info") -> None:
+        """Say this; nothing hides the note."""
+        colour = colours().attention if sign == "attention" else colours().muted
+        self._sign.setPixmap(pixmap(sign, 16, colour))
+        self._text.setText(text)
+        self._text.setProperty("muted", sign != "attention")
+        self.setVisible(bool(text))
+
+
+class PasswordField(QLineEdit):
+    """A password that is typed, with an eye to look at it. Never filled in from anywhere."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setEchoMode(QLineEdit.EchoMode.Password)
+        self.setMaxLength(MAX_PASSWORD)
+        self.setInputMethodHints(
+            Qt.InputMethodHint.ImhSensitiveData
+            | Qt.InputMethodHint.ImhNoPredictiveText
+            | Qt.InputMethodHint.ImhNoAutoUppercase
+        )
+        self._eye = self.addAction(icon("eye", colours().muted), QLineEdit.ActionPosition.TrailingPosition)
+        self._eye.triggered.connect(self._turn)
+        self._draw_eye()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the characters can be read."""
+        return self.echoMode() is QLineEdit.EchoMode.Normal
+
+    def changeEvent(self, event: QEvent) -> None:
+        """The eye follows the colours."""
+        if event.type() is QEvent.Type.PaletteChange:
+            self._draw_eye()
+        super().changeEvent(event)
+
+    def _turn(self) -> None:
+        self.setEchoMode(QLineEdit.EchoMode.Password if self.is_shown else QLineEdit.EchoMode.Normal)
+        self._draw_eye()
+
+    def _draw_eye(self) -> None:
+        self._eye.setIcon(icon("eye-off" if self.is_shown else "eye", colours().muted))
+        self._eye.setToolTip(_("Hide the password") if self.is_shown else _("Show the password"))
+
+
+class CopyButton(QPushButton):
+    """Copies what `text` gives, and says for a moment that it did."""
+
+    def __init__(self, text: Callable[[], str], label: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._source, self._label = text, label or _("&Copy")
+        self._back = QTimer(self, singleShot=True, interval=COPIED_FOR)
+        self._back.timeout.connect(self._rest)
+        self.setAutoDefault(False)
+        self.clicked.connect(self.copy)
+        self._rest()
+        self.setMinimumWidth(max(self.sizeHint().width(), self._width_of(_("Copied"))))
+
+    def copy(self) -> None:
+        """To the clipboard."""
+        QGuiApplication.clipboard().setText(self._source())
+        self.setText(_("Copied"))
+        self.setIcon(icon("check"))
+        self._back.start()
+
+    def _rest(self) -> None:
+        self.setText(self._label)
+        self.setIcon(icon("copy"))
+
+    def _width_of(self, text: str) -> int:
+        metrics = self.fontMetrics()
+        return self.sizeHint().width() + metrics.horizontalAdvance(text) - metrics.horizontalAdvance(self.text())
+
+
+class CopyField(QWidget):
+    """A line of text to select and copy."""
+
+    def __init__(self, text: str = "", name: str = "", parent: QWidget | None = None) -> None:
+        """`name` is what a screen reader calls it."""
+        super().__init__(parent)
+        self.line = QLineEdit()
+        self.line.setReadOnly(True)
+        self.line.setAccessibleName(name)
+        self.button = CopyButton(self.line.text)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(SPACE)
+        layout.addWidget(self.line, 1)
+        layout.addWidget(self.button)
+        self.setFocusProxy(self.line)
+        self.set_text(text)
+
+    def set_text(self, text: str) -> None:
+        """Show this, from its beginning."""
+        self.line.setText(text)
+        self.line.setCursorPosition(0)
+        self.button.setEnabled(bool(text))
 
 
 class Dialog(QDialog):
-    """A title, one sentence of explanation, fields, a place for problems, and one main button.
+    """A heading, one sentence of explanation, fields, a place for problems, and one main button.
 
-    Subclasses add fields to `form` and override `submit`, which is called for the main button; it ends in `accept`,
-    or in `show_problem`, which leaves everything that was typed.
+    Subclasses add fields to `form`, or other widgets with `add`, and override `submit`, which is called, busy, for the
+    main button; it ends in `accept`, in `carry_out`, or in `show_problem`, which leaves everything that was typed.
+    Without `accept_text` there is only a button that closes.
     """
 
-    def __init__(self, parent: QWidget | None, title: str, explanation: str, accept_text: str) -> None:
+    def __init__(
+        self, parent: QWidget | None, title: str, explanation: str, accept_text: str = "", *, destructive: bool = False
+    ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
+        self.setMinimumWidth(DIALOG_WIDTH)
+        self._call: Call | None = None
         self._problem = ProblemBox()
         self.form = QFormLayout()
+        self.form.setHorizontalSpacing(2 * SPACE)
         self.form.setVerticalSpacing(SPACE + 2)
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.accept_button = QPushButton(accept_text)
-        self.accept_button.setDefault(True)
-        self.buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.ActionRole)
-        self.accept_button.clicked.connect(self._submit)
-        self.buttons.rejected.connect(self.reject)
         self.body = QVBoxLayout(self)
-        self.body.setContentsMargins(2 * SPACE + 4, 2 * SPACE, 2 * SPACE + 4, 2 * SPACE)
-        self.body.setSpacing(SPACE + 4)
-        if explanation:
-            self.body.addWidget(_explanation(explanation))
+        self.body.setContentsMargins(3 * SPACE, 2 * SPACE + 4, 3 * SPACE, 2 * SPACE + 4)
+        self.body.setSpacing(2 * SPACE)
+        self._opening = QVBoxLayout()
+        self._opening.setSpacing(SPACE // 2)
+        self.heading = text_label(title, heading=True)
+        self._opening.addWidget(self.heading)
+        self.explanation = text_label(explanation, muted=True)
+        self.explanation.setVisible(bool(explanation))
+        self._opening.addWidget(self.explanation)
+        self.body.addLayout(self._opening)
         self.body.addLayout(self.form)
+        self._content_end = self.body.count()
         self.body.addWidget(self._problem)
         self.body.addStretch(1)
-        self.body.addWidget(self.buttons)
-        self.setMinimumWidth(420)
+        self.body.addLayout(self._button_row(accept_text, destructive))
+        self.finished.connect(self._forget_call)
+
+    def _button_row(self, accept_text: str, destructive: bool) -> QHBoxLayout:
+        self._working = text_label(muted=True)
+        self._working.setWordWrap(False)
+        self.buttons = QDialogButtonBox()
+        self.accept_button = QPushButton(accept_text)
+        if accept_text:
+            self.accept_button.setDefault(True)
+            self.accept_button.setProperty("destructive", destructive)
+            self.accept_button.clicked.connect(self._submit)
+            self.buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.ActionRole)
+        else:
+            self.accept_button.setParent(self)
+            self.accept_button.hide()
+        self.cancel_button = QPushButton(_("Cancel") if accept_text else _("Close"))
+        self.cancel_button.setAutoDefault(False)
+        self.buttons.addButton(self.cancel_button, QDialogButtonBox.ButtonRole.RejectRole)
+        self.buttons.rejected.connect(self.reject)
+        row = QHBoxLayout()
+        row.addWidget(self._working)
+        row.addStretch(1)
+        row.addWidget(self.buttons)
+        return row
+
+    def add(self, content: QWidget) -> None:
+        """Put something under the fields."""
+        self.body.insertWidget(self._content_end, content)
+        self._content_end += 1
 
     def submit(self) -> None:
         """Carry out what the main button promises."""
         self.accept()
 
+    def carry_out(
+        self,
+        bridge: EngineBridge,
+        action: Callable[..., Coroutine[Any, Any, Result]],
+        done: Done[Result] | None = None,
+    ) -> None:
+        """Let the engine do `action`; then `done`, by default the end of the dialog. A problem is told here.
+
+        Closing the dialog meanwhile ends nothing that is under way, but `done` is not called any more.
+        """
+        self._call = bridge.call(self, action, done or (lambda _result: self.accept()), self.show_problem)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._working.text())
+
     def set_busy(self, busy: bool) -> None:
         """While something is under way the main button waits; cancelling stays possible."""
         self.accept_button.setEnabled(not busy)
+        self._working.setText(_("One moment…") if busy else "")
 
     def show_problem(self, problem: Problem) -> None:
         """Tell what went wrong; the person may mend the fields and try again."""
         self.set_busy(False)
         self._problem.tell(problem)
+        self.fit()
+
+    def fit(self) -> None:
+        """Grow until everything can be seen."""
+        self.body.activate()
+        wanted = (
+            self.body.totalHeightForWidth(self.width()) if self.body.hasHeightForWidth() else self.sizeHint().height()
+        )
+        if wanted > self.height():
+            self.resize(self.width(), wanted)
+
+    def sizeHint(self) -> QSize:
+        """As wide as dialogs are, and as high as wrapped text then needs."""
+        hint = super().sizeHint()
+        width = max(self.minimumWidth(), self.body.totalMinimumSize().width())
+        height = self.body.totalHeightForWidth(width) if self.body.hasHeightForWidth() else hint.height()
+        return QSize(width, height)
 
     def _submit(self) -> None:
         self._problem.hide()
         self.set_busy(True)
         self.submit()
 
-
-def _explanation(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setProperty("muted", True)
-    return label
+    def _forget_call(self) -> None:
+        if self._call is not None:
+            self._call.forget()
