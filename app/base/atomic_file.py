@@ -8,9 +8,10 @@ import secrets
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
     """Replace `path` by a file with `data` and the permissions `mode`, both on the disk when this returns.
 
+    What is not `durable` does not wait for the disk: a power cut soon after may bring the old file back.
     The folder must exist. A symbolic link at `path` is replaced, not followed. Raises OSError, and then leaves `path`
     as it was and no temporary file.
     """
@@ -20,13 +21,15 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.chmod(temporary, mode)  # what the process's umask took away
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if durable:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

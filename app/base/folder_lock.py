@@ -12,7 +12,12 @@ from typing import Self
 
 
 class FolderInUse(Exception):
-    """Another process holds the lock; the text names it as far as it is known."""
+    """Another process holds the lock; the text names it as far as it is known, `process` is its id."""
+
+    def __init__(self, holder: str, folder: Path, process: int | None) -> None:
+        named = f", process {process}," if process is not None else ""
+        super().__init__(f"Another {holder}{named} uses {folder}.")
+        self.process = process
 
 
 class FolderLock:
@@ -27,8 +32,7 @@ class FolderLock:
         except BlockingIOError:
             number = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
             os.close(self._descriptor)
-            process = f", process {number}," if number.isdecimal() else ""
-            raise FolderInUse(f"Another {holder}{process} uses {folder}.") from None
+            raise FolderInUse(holder, folder, int(number) if number.isdecimal() else None) from None
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, f"{os.getpid()}\n".encode())
 

@@ -38,7 +38,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     init.add_argument("--name", metavar="NAME", help="how clients show the server")
     init.add_argument("--host", metavar="HOST", default="", help="name or address under which clients reach it")
-    _add(subparsers, "run", _run, "run the server until Ctrl-C or SIGTERM")
+    run = _add(subparsers, "run", _run, "run the server until Ctrl-C or SIGTERM")
+    run.add_argument("--attached", action="store_true", help="say `ready`, and end with standard input as well")
     _add(subparsers, "fingerprint", _fingerprint, "the key's fingerprint, as `ssh-keygen -lf` prints it")
     invite = _add(subparsers, "invite", _invite, "a link for people who shall use this server")
     invite.add_argument("--network", metavar="NAME", help="a network to join at once")
@@ -94,10 +95,10 @@ def _init(folder: ServerFolder, arguments: argparse.Namespace) -> None:
     _print(arguments, {"folder": str(folder.path), "fingerprint": fingerprint}, text)
 
 
-def _run(folder: ServerFolder, _: argparse.Namespace) -> None:
+def _run(folder: ServerFolder, arguments: argparse.Namespace) -> None:
     from app.server import service
 
-    service.run(folder)
+    service.run(folder, attached=arguments.attached)
 
 
 def _fingerprint(folder: ServerFolder, arguments: argparse.Namespace) -> None:

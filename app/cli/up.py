@@ -28,11 +28,11 @@ from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState, HelperStatus, Problem, ServerStatus
 from app.ipc.schema import Notification
 from app.platform import paths
-from app.protocol.invite import Invite, InviteError, checked_host, parse_invite
+from app.protocol.invite import Invite, InviteError, parse_host_and_port, parse_invite
 from app.protocol.keys import IdentityKey, KeyFormatError, format_fingerprint, parse_fingerprint
 from app.protocol.messages import checked_name
 from app.protocol.network_secret import secret_to_invite
-from app.protocol.wire import SERVER_PORT, RemoteProtocolError
+from app.protocol.wire import RemoteProtocolError
 
 
 def run(arguments: Namespace) -> int:
@@ -59,17 +59,9 @@ def run(arguments: Namespace) -> int:
 
 def parse_server(text: str, fingerprint: str) -> ServerAddress:
     """The server that `HOST[:PORT]` (IPv6 in brackets) and a fingerprint name. Raises CommandError (usage)."""
-    host, port = text, str(SERVER_PORT)
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":") or port
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
     try:
-        number = int(port) if port.isascii() and port.isdecimal() else 0
-        if not 0 < number <= 65_535:
-            raise InviteError(f"{port!r} is no port")
-        return ServerAddress(host=checked_host(host), port=number, fingerprint=format_fingerprint(_key(fingerprint)))
+        host, port = parse_host_and_port(text)
+        return ServerAddress(host=host, port=port, fingerprint=format_fingerprint(_key(fingerprint)))
     except (InviteError, KeyFormatError) as error:
         raise _usage("server-not-valid", "The server is not given right.", error) from None
 
@@ -121,7 +113,7 @@ def _chosen_server(arguments: Namespace, invite: Invite | None, known: ServerAdd
         return parse_server(arguments.server, arguments.fingerprint)
     if arguments.server is not None and known is not None:
         same = parse_server(arguments.server, known.fingerprint)
-        if same == known:
+        if (same.host, same.port) == (known.host, known.port):
             return known
     raise CommandError(
         ExitCode.USAGE,

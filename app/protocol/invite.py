@@ -104,6 +104,19 @@ def checked_host(text: str) -> str:
     return name
 
 
+def parse_host_and_port(text: str) -> tuple[str, int]:
+    """What a person types for a server: `HOST[:PORT]`, an IPv6 address with a port in brackets. Raises InviteError."""
+    host, port = text.strip(), str(SERVER_PORT)
+    if host.startswith("["):
+        host, _, rest = host[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif host.count(":") == 1:
+        host, _, port = host.partition(":")
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5):
+        raise InviteError(f"invite: {port[:64]!r} is no port")
+    return checked_host(host), _checked_port(int(port))
+
+
 def _host_of_link(text: str) -> str:
     if not text.startswith("["):
         return checked_host(text)

@@ -6,8 +6,10 @@ by tests and the demo.
 
 import asyncio
 import logging
+import os
 import signal
 import sqlite3
+import sys
 import time
 
 from app.base.folder_lock import FolderInUse, FolderLock
@@ -148,8 +150,12 @@ class MediationServer:
         return prometheus_text(gauges, self._counters.read())
 
 
-def run(folder: ServerFolder) -> None:
-    """Run the server in `folder` until SIGINT or SIGTERM. Raises ConfigError or StoreError if it can't start."""
+def run(folder: ServerFolder, *, attached: bool = False) -> None:
+    """Run the server in `folder` until SIGINT or SIGTERM. Raises ConfigError or StoreError if it can't start.
+
+    `attached`: it says `ready` on standard output, and ends with standard input, so that it never outlives whoever
+    started it.
+    """
     config = folder.read_config()
     set_up_logging(config.log.level, json_lines=config.log.json)
     try:
@@ -160,16 +166,26 @@ def run(folder: ServerFolder) -> None:
         raise ConfigError(f"{folder.path} can't be locked: {error.strerror}") from error
     # The selector loop everywhere: Windows' default loop can go deaf on UDP (CPython issue 127057).
     with lock, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(_run(folder, config))
+        runner.run(_run(folder, config, attached))
 
 
-async def _run(folder: ServerFolder, config: Config) -> None:
+async def _run(folder: ServerFolder, config: Config, attached: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
     server = MediationServer(folder, config)
     await server.start()
+    if attached:
+        loop.add_reader(sys.stdin.fileno(), _read_to_end, sys.stdin.fileno(), stopped)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
     await stopped.wait()
     logger.info("server stops")
     await server.stop()
+
+
+def _read_to_end(descriptor: int, stopped: asyncio.Event) -> None:
+    """What comes is of no interest, only that nothing comes any more."""
+    if not os.read(descriptor, 4_096):
+        stopped.set()

@@ -107,7 +107,7 @@ class Preferences(QObject):
         self.choices = structs.replace(self.choices, **changes)
         try:
             if self.error is None:
-                write_atomically(self.path, msgspec.json.format(msgspec.json.encode(self.choices)), mode=0o600)
+                write_atomically(self.path, msgspec.json.format(msgspec.json.encode(self.choices)), durable=False)
         except OSError as error:
             raise PreferencesError(f"{self.path}: {error.strerror or error}") from error
         finally:

@@ -54,3 +54,11 @@ def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path: Path) 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "missing" / "file", b"")
+
+
+def test_what_need_not_be_durable_is_replaced_whole_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "window.json"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new", durable=False)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]

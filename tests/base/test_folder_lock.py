@@ -12,9 +12,10 @@ def test_a_second_holder_is_kept_out_until_the_first_has_ended(tmp_path: Path) -
     with (
         FolderLock(tmp_path, "engine"),
         FolderLock(tmp_path, "server"),
-        pytest.raises(FolderInUse, match=f"Another engine, process {os.getpid()}"),
+        pytest.raises(FolderInUse, match=f"Another engine, process {os.getpid()}") as caught,
         FolderLock(tmp_path, "engine"),
     ):
         pass
+    assert caught.value.process == os.getpid()
     with FolderLock(tmp_path, "engine"):
         pass

@@ -140,3 +140,15 @@ def test_what_clients_were_told_survives_kill_9(folder: Path, capsys: pytest.Cap
         assert [member["nickname"] for member in network["members"]] == ["Anna"]
         assert main(["networks", "--folder", str(folder)]) == 0
         assert "Game night" in capsys.readouterr().out
+
+
+def test_an_attached_server_says_when_it_is_ready_and_ends_with_its_starter(folder: Path) -> None:
+    on_loopback(folder)
+    command = [sys.executable, "-m", "app", "server", "run", "--attached", "--folder", str(folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        assert server.stdout.readline() == "ready\n"
+        server.stdin.close()
+        assert server.wait(30) == 0

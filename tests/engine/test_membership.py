@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from msgspec import structs
+
 from app.engine.state import MemberStatus, NetworkStatus, PeerStatus, Protection
 from app.protocol.invite import parse_invite
 from app.protocol.network_secret import secret_to_invite
@@ -138,6 +140,19 @@ def test_a_wrong_password_takes_nothing_from_a_member(tmp_path: Path) -> None:
         assert (await ben.engine.join_network("family", "secret words")).network == network
         await world.restart(ben)
         await ben.until_connected(anna)
+
+    tell(tmp_path, story)
+
+
+def test_an_invite_names_the_server_as_others_reach_it(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna = await world.person("anna")
+        server = anna.profile.settings.server
+        assert server is not None
+        anna.profile.change(server=structs.replace(server, public_host="anna.example"))
+        await world.restart(anna)
+        invite = parse_invite(await anna.engine.invite())
+        assert (invite.host, invite.port) == ("anna.example", world.port)
 
     tell(tmp_path, story)
 

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.protocol.invite import MAX_LINK, Invite, InviteError, checked_host, format_invite, parse_invite
+from app.protocol.invite import (
+    MAX_LINK,
+    Invite,
+    InviteError,
+    checked_host,
+    format_invite,
+    parse_host_and_port,
+    parse_invite,
+)
 from app.protocol.messages import checked_name
 from app.protocol.wire import RemoteProtocolError
 
@@ -118,3 +126,27 @@ def test_any_text_is_an_invite_or_a_named_error(text: str) -> None:
     with contextlib.suppress(InviteError):
         invite = parse_invite(text)
         assert parse_invite(format_invite(invite)) == invite
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("Buri.example.org", "buri.example.org", 12975),
+        (" 192.0.2.7:4000 ", "192.0.2.7", 4000),
+        ("2001:db8::7", "2001:db8::7", 12975),
+        ("[2001:db8::7]:4000", "2001:db8::7", 4000),
+    ],
+)
+def test_a_server_is_typed_as_people_write_it(text: str, host: str, port: int) -> None:
+    assert parse_host_and_port(text) == (host, port)
+
+
+@given(st.text(max_size=300))
+@example("host:")
+@example("host:99999")
+@example("[::1")
+def test_any_typed_server_is_one_or_a_named_error(text: str) -> None:
+    with contextlib.suppress(InviteError):
+        host, port = parse_host_and_port(text)
+        assert checked_host(host) == host
+        assert 0 < port < 65_536
