@@ -50,6 +50,8 @@ end
 """
 ACCESSIBILITY = "org.a11y.Bus"
 BUS_LAUNCHER = "/usr/libexec/at-spi-bus-launcher"
+IN_MEMORY = {"GSETTINGS_BACKEND": "memory"}
+"""Where a program of GNOME keeps settings: there is no settings service in the session."""
 
 
 class Screen:
@@ -118,7 +120,7 @@ class DesktopSession:
                 wait_for_owner(self.bus_address, SECRETS)
             if screen_reader:
                 words = [BUS_LAUNCHER, "--launch-immediately"]
-                undo.callback(start("at-spi-bus-launcher", words, self.environment).stop)
+                undo.callback(start("at-spi-bus-launcher", words, {**self.environment, **IN_MEMORY}).stop)
                 wait_for_owner(self.bus_address, ACCESSIBILITY)
             self._undo = undo.pop_all()
 
