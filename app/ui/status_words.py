@@ -1,0 +1,108 @@
+"""Statuses in words, and the icon and colour that go with each: one vocabulary for all windows.
+
+Every status has a shape of its own besides its colour. Used by the roster and by whatever else shows a peer.
+"""
+
+from typing import Final
+
+from app.engine.state import EngineState, MemberView, PeerStatus, PeerView, ServerStatus
+from app.ui.theme import Colours
+from app.ui.translations import _
+
+
+def peer_status(status: PeerStatus) -> str:
+    """One or two words for what holds with a peer."""
+    words = {
+        PeerStatus.OFFLINE: _("offline"),
+        PeerStatus.CONNECTING: _("connecting…"),
+        PeerStatus.DIRECT: _("direct"),
+        PeerStatus.RELAYED: _("relayed"),
+        PeerStatus.FAILED: _("no path found"),
+        PeerStatus.BLOCKED: _("blocked"),
+        PeerStatus.KEY_CHANGED: _("key changed"),
+        PeerStatus.UNPROVEN: _("not proven"),
+    }
+    return words[status]
+
+
+def explained(status: PeerStatus) -> str:
+    """One sentence for a person who wonders what a status means."""
+    sentences = {
+        PeerStatus.OFFLINE: _("Not online in a network that you share."),
+        PeerStatus.CONNECTING: _("Online; the tunnel is being set up."),
+        PeerStatus.DIRECT: _("Connected directly, end to end."),
+        PeerStatus.RELAYED: _(
+            "Connected through the relay, end-to-end encrypted. Buri keeps looking for a direct way."
+        ),
+        PeerStatus.FAILED: _("Online, but no way was found, not even through the relay. Buri keeps trying."),
+        PeerStatus.BLOCKED: _("Blocked by you: no tunnel, no chat."),
+        PeerStatus.KEY_CHANGED: _("Shows another key than before. No tunnel until you accept it."),
+        PeerStatus.UNPROVEN: _("Could not prove that it knows the network's secret. No tunnel."),
+    }
+    return sentences[status]
+
+
+def status_colour(status: PeerStatus, colours: Colours) -> str:
+    """What its shape is painted with."""
+    shades = {
+        PeerStatus.OFFLINE: colours.offline,
+        PeerStatus.CONNECTING: colours.connecting,
+        PeerStatus.DIRECT: colours.direct,
+        PeerStatus.RELAYED: colours.relayed,
+        PeerStatus.FAILED: colours.failed,
+        PeerStatus.BLOCKED: colours.blocked,
+        PeerStatus.KEY_CHANGED: colours.attention,
+        PeerStatus.UNPROVEN: colours.attention,
+    }
+    return shades[status]
+
+
+STATUS_ICONS: Final = {status: str(status) for status in PeerStatus}
+"""The drawing in resources/icons for each status; they carry the statuses' names."""
+
+
+def latency(seconds: float | None) -> str:
+    """A round-trip time as people read it; empty if none is known."""
+    if seconds is None:
+        return ""
+    milliseconds = seconds * 1_000
+    return _("<1 ms") if milliseconds < 1 else _("{count} ms").format(count=round(milliseconds))
+
+
+def spoken_latency(seconds: float | None) -> str:
+    """The same for a screen reader."""
+    if seconds is None:
+        return ""
+    milliseconds = round(seconds * 1_000)
+    if milliseconds < 1:
+        return _("less than a millisecond")
+    return _("one millisecond") if milliseconds == 1 else _("{count} milliseconds").format(count=milliseconds)
+
+
+def peer_name(peer: PeerView) -> str:
+    """What this computer calls a peer."""
+    return peer.alias or peer.nickname or peer.address
+
+
+def member_name(member: MemberView, peer: PeerView | None) -> str:
+    """What this computer calls a member: nicknames may differ from network to network."""
+    return (peer.alias if peer is not None else "") or member.nickname or member.address
+
+
+def server_line(state: EngineState, clock: str) -> str:
+    """Where the connection to the server stands, in one line; `clock` is when it is tried again."""
+    server = state.server
+    name = server.name or server.host
+    match server.status:
+        case ServerStatus.ONLINE:
+            return _("Connected to {server}").format(server=name)
+        case ServerStatus.SYNCHRONISING:
+            return _("Connected to {server}, fetching networks…").format(server=name)
+        case ServerStatus.CONNECTING:
+            return _("Connecting to {server}…").format(server=name)
+        case ServerStatus.WAITING:
+            return _("Server lost, trying again at {time}").format(time=clock) if clock else _("Server lost")
+        case ServerStatus.REFUSED:
+            return _("{server} refused the login").format(server=name)
+        case _:
+            return _("Switched off")
