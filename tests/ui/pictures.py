@@ -1,0 +1,193 @@
+"""Every window as a picture, light and dark: the list of them, and how one is taken.
+
+    .venv/bin/pytest tests/ui/test_pictures.py          writes build/pictures/index.html, or to the folder BURI_PICTURES
+    .venv/bin/python -m tests.ui.pictures               afterwards: brings those of the user guide to docs/pictures
+
+Whoever makes a window adds it to PICTURES. Windows show the people of samples.py, or real engines where only they bring
+a window to life.
+"""
+
+import html
+import os
+import shutil
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtGui import QFont, QFontDatabase
+from PySide6.QtWidgets import QApplication, QWidget
+
+from app.engine.state import EngineState
+from app.ui.main_window import MainWindow
+from app.ui.preferences import ColourScheme
+from app.ui.theme import Theme
+from tests.engine.world import Person, World, meet
+from tests.ui import samples
+from tests.ui.world import Desk, until
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "docs" / "pictures"
+FONT = "Inter"
+SCHEMES = (ColourScheme.LIGHT, ColourScheme.DARK)
+
+
+class Studio:
+    """Where a window is set up for its picture: a desk, and people with real engines where they are needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.desk = Desk(folder)
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._exits.push_async_callback(self.desk.close)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exits.aclose()
+
+    def show(self, state: EngineState) -> None:
+        """Let every window of the desk show this."""
+        self.desk.bridge.state = state
+        self.desk.bridge.state_changed.emit(state)
+
+    async def friends(self) -> tuple[Person, Person]:
+        """Anna and Ben, who have met in a network on a real server. The desk is Anna's."""
+        world = await AsyncExitStack.enter_async_context(self._exits, World(self.folder / "world"))
+        anna, ben, _ = await meet(world)
+        self.desk.bridge.attach(anna.engine)
+        self._exits.callback(self.desk.bridge.detach)
+        return anna, ben
+
+    def main_window(self, state: EngineState) -> MainWindow:
+        """The main window in this state."""
+        self.show(state)
+        return MainWindow(self.desk.actions)
+
+
+Pose = Callable[[Studio], Coroutine[Any, Any, QWidget]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One window in one state."""
+
+    name: str
+    """Of the file, for good: the user guide names it."""
+    title: str
+    pose: Pose
+    """Sets the window up; it is shown by whoever takes the picture."""
+    size: tuple[int, int] | None = None
+    """Of the window, if not its own."""
+    guide: bool = False
+    """Whether the user guide shows it."""
+
+
+def main_window(state: EngineState) -> Pose:
+    """The main window in this state."""
+
+    async def pose(studio: Studio) -> QWidget:
+        return studio.main_window(state)
+
+    return pose
+
+
+PICTURES: tuple[Picture, ...] = (
+    Picture("roster", "The roster", main_window(samples.lively()), guide=True),
+    Picture("roster-narrow", "The roster, narrow", main_window(samples.lively()), (320, 640)),
+    Picture("roster-wide", "The roster, wide", main_window(samples.lively()), (600, 720)),
+    Picture("roster-empty", "No networks yet", main_window(samples.no_networks()), guide=True),
+    Picture("roster-off", "Switched off", main_window(samples.switched_off())),
+    Picture("roster-connecting", "Connecting", main_window(samples.connecting())),
+    Picture("roster-helper-missing", "The helper is missing", main_window(samples.helper_missing())),
+    Picture("roster-server-lost", "The server is lost", main_window(samples.server_lost())),
+    Picture("roster-problems", "Several problems", main_window(samples.many_problems())),
+    Picture("roster-crowd", "500 peers in 20 networks", main_window(samples.crowd())),
+)
+
+
+def folder() -> Path:
+    """Where pictures go."""
+    return Path(os.environ.get("BURI_PICTURES") or ROOT / "build" / "pictures")
+
+
+def file_name(picture: Picture, scheme: ColourScheme) -> str:
+    """Of one picture."""
+    return f"{picture.name}-{scheme.value}.png"
+
+
+@contextmanager
+def dressed(application: QApplication, scheme: ColourScheme) -> Iterator[None]:
+    """The application in one colour scheme, and in the pictures' font if this computer has it."""
+    font = application.font()
+    theme = Theme(application)
+    if FONT in QFontDatabase.families():
+        application.setFont(QFont(FONT, 10))
+    theme.choose(scheme)
+    try:
+        yield
+    finally:
+        theme.choose(ColourScheme.SYSTEM)
+        theme.deleteLater()
+        application.setFont(font)
+        application.setStyleSheet("")
+
+
+async def take(picture: Picture, studio: Studio, file: Path) -> None:
+    """Set the window up, show it, and save what is seen of it. What comes later, the pose waits for."""
+    window = await picture.pose(studio)
+    if picture.size is not None:
+        window.resize(*picture.size)
+    window.show()
+    await until(lambda: window.windowHandle() is not None and window.windowHandle().isExposed())
+    saved = window.grab().save(str(file))
+    window.close()
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert saved, file
+
+
+def write_index(folder: Path) -> None:
+    """A page that shows all pictures of the list, light beside dark."""
+    rows = "\n".join(_row(picture) for picture in PICTURES)
+    (folder / "index.html").write_text(PAGE.format(rows=rows))
+
+
+def _row(picture: Picture) -> str:
+    images = "".join(f'<img src="{file_name(picture, scheme)}" loading="lazy" alt="">' for scheme in SCHEMES)
+    return f"<section><h2>{html.escape(picture.title)}</h2><code>{picture.name}</code><div>{images}</div></section>"
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Buri's windows</title>
+<style>
+body {{ font: 15px/1.5 Inter, system-ui, sans-serif; margin: 32px; background: #8b93a1; }}
+section {{ margin-bottom: 48px; }}
+h2 {{ display: inline; font-size: 18px; margin-right: 12px; }}
+div {{ display: flex; flex-wrap: wrap; gap: 24px; margin-top: 12px; align-items: flex-start; }}
+img {{ max-width: 100%; box-shadow: 0 4px 18px #0006; border-radius: 8px; }}
+</style>
+<h1>Buri's windows</h1>
+{rows}
+</html>
+"""
+
+
+def main() -> int:
+    """Bring the user guide's pictures to where it expects them."""
+    GUIDE.mkdir(parents=True, exist_ok=True)
+    for picture in PICTURES:
+        if picture.guide:
+            for scheme in SCHEMES:
+                shutil.copyfile(folder() / file_name(picture, scheme), GUIDE / file_name(picture, scheme))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Every window can be shown in every colour scheme; what it looks like is kept for people to look at (pictures.py)."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from app.ui.preferences import ColourScheme
+from tests.ui import pictures
+from tests.ui.pictures import PICTURES, SCHEMES, Picture, Studio, dressed, file_name, take
+from tests.ui.world import run_in_qt
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """Where the pictures go, with the page that shows them."""
+    folder = pictures.folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures.write_index(folder)
+    return folder
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.value)
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_the_window_shows_itself(
+    qapp: QApplication, tmp_path: Path, folder: Path, picture: Picture, scheme: ColourScheme
+) -> None:
+    file = folder / file_name(picture, scheme)
+
+    async def photograph() -> None:
+        async with Studio(tmp_path) as studio:
+            await take(picture, studio, file)
+
+    with dressed(qapp, scheme):
+        run_in_qt(qapp, photograph())
+    assert len(colours_of(file)) > 2
+
+
+def colours_of(file: Path) -> set[int]:
+    """Those along a grid: a window that shows nothing has one."""
+    image = QImage(str(file))
+    return {image.pixel(x, y) for x in range(0, image.width(), 3) for y in range(0, image.height(), 3)}
+
+
+def test_names_are_used_once() -> None:
+    names = [picture.name for picture in PICTURES]
+    assert sorted(set(names)) == sorted(names)
