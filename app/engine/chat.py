@@ -234,6 +234,7 @@ class Chat:
                 )
                 chat.history.append(message)
                 self._keep_mark(peer, chat)
+                chat.conversation.received_is_kept()
                 self._tell(message)
             case ChatDelivered():
                 self._change(chat, chat.numbers.pop(event.message_id, 0), ChatStatus.DELIVERED)

@@ -3,11 +3,13 @@
 A message of up to 16 KiB travels in fragments, one message at a time: the next starts when the last one has arrived or
 failed. So the receiver never holds more than one unfinished message, whatever is sent to it, and order needs no
 buffer. Lost fragments are sent again at growing intervals until the message is too old; then it has failed, which is
-told, and it may be tried anew under the same lasting id.
+told, and it may be sent anew under the same lasting id.
 
-A message's id is the sender's epoch (random, new with each start of its engine) and its number in it: an id never
-comes twice, over sessions, rekeys and restarts. A receiver that restarts carries on from its `ReceivedMark`, if the
-engine kept it; without one it may show the last message before its restart again, but loses none.
+A message's lasting id is the sender's epoch (random, new with each start of its engine) and its number in it: an id
+never comes twice, over sessions, rekeys and restarts. A message is acknowledged only when the engine says that it is
+kept, and until then the next one is not taken: what a peer writes faster than it can be kept, it must send again. A
+receiver that restarts carries on from its `ReceivedMark`, if the engine kept it; without one it may show the last
+message before its restart again, but loses none.
 
 Called by the engine, one instance per peer. No I/O, no clock: `now` is in seconds, `sent_at` in milliseconds since
 1970.
@@ -17,7 +19,9 @@ import secrets
 import unicodedata
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
+
+from msgspec import Meta, structs
 
 from app.protocol.tunnel_message import (
     FRAGMENT_SIZE,
@@ -26,14 +30,18 @@ from app.protocol.tunnel_message import (
     TunnelMessage,
     encode,
 )
-from app.protocol.wire import MAX_CHAT, LocalProtocolError, RemoteProtocolError
+from app.protocol.wire import MAX_CHAT, LocalProtocolError
 
 MAX_WAITING = 256
 """Messages of ours that may wait to be sent."""
-MAX_FAILED = 64
-"""Failed messages kept to be tried anew; the oldest are forgotten."""
-RECENT_NUMBERS = 256
-"""Delivered numbers remembered, so that a message tried anew is not shown twice."""
+RECENT_MESSAGES = 256
+"""Messages whose ids are remembered, so that one that is sent anew is not shown twice."""
+MESSAGES_AT_ONCE = 256
+"""Messages of a peer that are taken as fast as they come: all that may have waited for us."""
+MESSAGES_PER_SECOND = 5.0
+"""Beyond that. What comes faster is not acknowledged: the peer sends it again later."""
+MAX_MARKS_IN_A_ROW = 8
+"""Combining marks on one letter; written languages need fewer, and more of them cover the lines around."""
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 15.0
 GIVE_UP_AFTER = 60.0
@@ -45,6 +53,9 @@ _OLD_EPOCHS: Final = 8
 _MAX_OUTBOX: Final = 64
 """From here on no acknowledgement is added: the peer will ask again."""
 _KEPT_CONTROLS: Final = "\n\t"
+_LINE_ENDS: Final = ("\r\n", "\r", "\u2028", "\u2029")
+_MARKS: Final = ("Mn", "Me")
+_INVISIBLE: Final = "Cf"
 _DIRECTION_OVERRIDES: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -63,6 +74,8 @@ class ChatReceived:
     text: str
     sent_at: int
     """Milliseconds since 1970 by the peer's clock, which may be wrong."""
+    network: int = 0
+    """It was written to all members of this network; 0: to us alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,7 @@ class ChatDelivered:
 
 @dataclass(frozen=True, slots=True)
 class ChatFailed:
-    """No acknowledgement came in time. The peer may still have the message; `retry` does not show it twice."""
+    """No acknowledgement came in time. The peer may still have it; sent anew under its id it is not shown twice."""
 
     message_id: ChatId
 
@@ -89,8 +102,8 @@ class ReceivedMark:
     epoch: int
     sequence: int
     """The last message of the epoch that was taken."""
-    numbers: tuple[int, ...]
-    """The numbers shown last."""
+    shown: Annotated[tuple[ChatId, ...], Meta(max_length=RECENT_MESSAGES)]
+    """The messages shown last."""
 
 
 @dataclass(slots=True)
@@ -98,6 +111,7 @@ class _Outgoing:
     message_id: ChatId
     fragments: list[bytes]
     sent_at: int
+    network: int
     expires: float
     sequence: int = 0
     arrived: int = 0
@@ -119,11 +133,7 @@ class _Incoming:
     def fits(self, fragment: ChatFragment) -> bool:
         full = fragment.index == fragment.count - 1 or len(fragment.data) == FRAGMENT_SIZE
         first = self.first
-        return full and (fragment.number, fragment.count, fragment.sent_at) == (
-            first.number,
-            first.count,
-            first.sent_at,
-        )
+        return full and structs.replace(fragment, index=first.index, data=first.data) == first
 
     def arrived(self) -> int:
         return sum(1 << index for index in self.parts)
@@ -133,25 +143,28 @@ class ChatConversation:
     """Both directions of the chat with one peer. `counters` names everything that was ignored."""
 
     def __init__(self, received: ReceivedMark | None = None, give_up_after: float = GIVE_UP_AFTER) -> None:
-        self.epoch = secrets.randbits(64)
+        self.epoch = secrets.randbits(64) or 1
         self.counters: Counter[str] = Counter()
         self._give_up_after = give_up_after
         self._numbers = 0
         self._sequence = 0
         self._waiting: deque[_Outgoing] = deque()
         self._active: _Outgoing | None = None
-        self._failed: dict[ChatId, _Outgoing] = {}
         self._outbox: deque[TunnelMessage] = deque()
         self._events: deque[ChatEvent] = deque()
         self._incoming: _Incoming | None = None
+        self._not_kept: ChatFragment | None = None
+        """Of the complete message that the engine has not kept yet."""
+        self._allowance = float(MESSAGES_AT_ONCE)
+        self._allowed_at = 0.0
         self._acknowledge_at: float | None = None
         self._peer_epoch = received.epoch if received else None
         self._taken = received.sequence if received else 0
-        self._shown: deque[int] = deque(received.numbers if received else (), RECENT_NUMBERS)
+        self._shown: deque[ChatId] = deque(received.shown if received else (), RECENT_MESSAGES)
         self._old_epochs: deque[int] = deque(maxlen=_OLD_EPOCHS)
 
-    def send(self, text: str, sent_at: int, now: float) -> ChatId:
-        """Queue a message and give its id; ChatDelivered or ChatFailed follows.
+    def send(self, text: str, sent_at: int, now: float, network: int = 0, message_id: ChatId | None = None) -> ChatId:
+        """Queue a message and give its id; ChatDelivered or ChatFailed follows. `message_id`: it is sent anew.
 
         Raises LocalProtocolError if nothing is left without control characters, if it is over MAX_CHAT bytes of
         UTF-8, or if MAX_WAITING messages wait already.
@@ -161,26 +174,17 @@ class ChatConversation:
             raise LocalProtocolError(f"chat: a message has 1 to {MAX_CHAT} bytes")
         if len(self._waiting) >= MAX_WAITING:
             raise LocalProtocolError("chat: too many messages wait for the peer")
-        self._numbers += 1
-        message_id = ChatId(self.epoch, self._numbers)
+        if message_id is None:
+            self._numbers += 1
+            message_id = ChatId(self.epoch, self._numbers)
         fragments = [data[at : at + FRAGMENT_SIZE] for at in range(0, len(data), FRAGMENT_SIZE)]
-        self._waiting.append(_Outgoing(message_id, fragments, sent_at, now + self._give_up_after))
+        self._waiting.append(_Outgoing(message_id, fragments, sent_at, network, now + self._give_up_after))
         self._start_next(now)
         return message_id
 
-    def retry(self, message_id: ChatId, now: float) -> None:
-        """Try a failed message anew, after those that wait. Raises LocalProtocolError if it is not known as failed."""
-        message = self._failed.pop(message_id, None)
-        if message is None:
-            raise LocalProtocolError("chat: not a failed message")
-        message.expires = now + self._give_up_after
-        self._waiting.append(message)
-        self._start_next(now)
-
     def send_now(self, now: float) -> None:
         """The tunnel came (back) up: do not wait for the next retry, and let the time to give up begin anew."""
-        for message in self._waiting:
-            message.expires = now + self._give_up_after
+        self._renew_waiting(now)
         if self._active is not None:
             self._active.expires = now + self._give_up_after
             self._active.interval = FIRST_RETRY
@@ -191,6 +195,12 @@ class ChatConversation:
         if self._peer_epoch is None:
             return None
         return ReceivedMark(self._peer_epoch, self._taken, tuple(self._shown))
+
+    def received_is_kept(self) -> None:
+        """The message of the last ChatReceived will not be lost: acknowledge it, and take the next."""
+        kept, self._not_kept = self._not_kept, None
+        if kept is not None:
+            self._acknowledge(kept, (1 << kept.count) - 1)
 
     def receive_message(self, message: ChatFragment | ChatAcknowledge, now: float) -> None:
         """Take an authenticated message of the peer. What makes no sense is counted and ignored."""
@@ -231,6 +241,10 @@ class ChatConversation:
 
     # --- sending
 
+    def _renew_waiting(self, now: float) -> None:
+        for message in self._waiting:
+            message.expires = now + self._give_up_after
+
     def _start_next(self, now: float) -> None:
         if self._active is None and self._waiting:
             self._active = self._waiting.popleft()
@@ -244,22 +258,21 @@ class ChatConversation:
         message.retry_at = now + message.interval
         count = len(message.fragments)
         epoch, number = message.message_id
-        for index, data in enumerate(message.fragments):
-            if not message.arrived >> index & 1:
-                fragment = ChatFragment(epoch, message.sequence, number, message.sent_at, index, count, data)
-                self._outbox.append(fragment)
+        sequence, sent_at, network = message.sequence, message.sent_at, message.network
+        first_epoch = epoch if epoch != self.epoch else 0
+        self._outbox.extend(
+            ChatFragment(self.epoch, sequence, number, sent_at, index, count, data, network, first_epoch)
+            for index, data in enumerate(message.fragments)
+            if not message.arrived >> index & 1
+        )
 
     def _fail_expired(self, now: float) -> None:
-        """The active message and those behind it whose time is up as well: an absent peer holds up nothing."""
+        """The active message and those behind it for which nothing was heard as long: an absent peer holds up none."""
         expired = [] if self._active is None else [self._active]
         expired += [message for message in self._waiting if message.expires <= now]
         self._waiting = deque(message for message in self._waiting if message.expires > now)
         self._active = None
-        for message in expired:
-            self._failed[message.message_id] = message
-            self._events.append(ChatFailed(message.message_id))
-        while len(self._failed) > MAX_FAILED:
-            del self._failed[next(iter(self._failed))]
+        self._events.extend(ChatFailed(message.message_id) for message in expired)
         self._start_next(now)
 
     def _acknowledged(self, message: ChatAcknowledge, now: float) -> None:
@@ -273,6 +286,7 @@ class ChatConversation:
         if message.fragments == active.complete:
             self._active = None
             self._events.append(ChatDelivered(active.message_id))
+            self._renew_waiting(now)
             self._start_next(now)
             return
         # Replaced, not joined: a receiver that restarted has less than it said before.
@@ -281,6 +295,9 @@ class ChatConversation:
     # --- receiving
 
     def _take_fragment(self, fragment: ChatFragment, now: float) -> None:
+        if self._not_kept is not None:
+            self.counters["chat-before-kept"] += 1
+            return
         if not self._enter_epoch(fragment.epoch):
             return
         if fragment.sequence <= self._taken:
@@ -296,12 +313,24 @@ class ChatConversation:
         if fragment.index >= fragment.count or not incoming.fits(fragment):
             self.counters["chat-malformed"] += 1
             return
+        if incoming is not self._incoming and not self._may_begin(now):
+            self.counters["chat-too-many"] += 1
+            return
         self._incoming = incoming
         incoming.parts[fragment.index] = fragment.data
         if len(incoming.parts) == fragment.count:
             self._finish(incoming)
         elif self._acknowledge_at is None:
             self._acknowledge_at = now + ACKNOWLEDGE_DELAY
+
+    def _may_begin(self, now: float) -> bool:
+        """Whether the peer may begin another message now."""
+        passed, self._allowed_at = max(now - self._allowed_at, 0.0), now
+        self._allowance = min(self._allowance + passed * MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
 
     def _enter_epoch(self, epoch: int) -> bool:
         """Follow the peer into a new epoch; False for one that it has left."""
@@ -313,24 +342,21 @@ class ChatConversation:
                 self._old_epochs.append(self._peer_epoch)
             self._peer_epoch, self._taken = epoch, 0
             self._incoming, self._acknowledge_at = None, None
-            self._shown.clear()
         return True
 
     def _finish(self, incoming: _Incoming) -> None:
         first = incoming.first
+        message_id = ChatId(first.first_epoch or first.epoch, first.number)
         self._incoming, self._acknowledge_at = None, None
         self._taken = first.sequence
-        self._acknowledge(first, (1 << first.count) - 1)
-        if first.number in self._shown:
-            self.counters["chat-duplicate"] += 1
+        text = None if message_id in self._shown else _text_in(incoming)
+        if text is None:
+            self.counters["chat-duplicate" if message_id in self._shown else "chat-malformed"] += 1
+            self._acknowledge(first, (1 << first.count) - 1)
             return
-        try:
-            text = _decoded(b"".join(incoming.parts[index] for index in range(first.count)))
-        except RemoteProtocolError:
-            self.counters["chat-malformed"] += 1
-            return
-        self._shown.append(first.number)
-        self._events.append(ChatReceived(ChatId(first.epoch, first.number), text, first.sent_at))
+        self._shown.append(message_id)
+        self._not_kept = first
+        self._events.append(ChatReceived(message_id, text, first.sent_at, first.network))
 
     def _acknowledge_incoming(self) -> None:
         self._acknowledge_at = None
@@ -346,22 +372,38 @@ class ChatConversation:
 
 
 def shown_text(text: str) -> str:
-    """Text as it may be shown: without control characters, except newline and tab, and direction overrides."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(character for character in text if _may_be_shown(character))
+    """Text as it may be shown: without control characters, except newline and tab, without direction overrides, and
+    with no more than MAX_MARKS_IN_A_ROW combining marks on a letter."""
+    for line_end in _LINE_ENDS:
+        text = text.replace(line_end, "\n")
+    if text.isascii() and text.isprintable():
+        return text
+    shown: list[str] = []
+    marks = 0
+    for character in text:
+        category = unicodedata.category(character)
+        if not _may_be_shown(character, category):
+            continue
+        if category in _MARKS:
+            marks += 1
+        elif category != _INVISIBLE:  # which does not end a row of marks
+            marks = 0
+        if category not in _MARKS or marks <= MAX_MARKS_IN_A_ROW:
+            shown.append(character)
+    return "".join(shown)
 
 
-def _may_be_shown(character: str) -> bool:
+def _may_be_shown(character: str, category: str) -> bool:
     if character in _DIRECTION_OVERRIDES:
         return False
-    return character in _KEPT_CONTROLS or unicodedata.category(character) not in ("Cc", "Cs")
+    return character in _KEPT_CONTROLS or category not in ("Cc", "Cs")
 
 
-def _decoded(data: bytes) -> str:
+def _text_in(incoming: _Incoming) -> str | None:
+    """The text of a complete message, None if it is none that may be shown."""
+    data = b"".join(incoming.parts[index] for index in range(incoming.first.count))
     try:
         text = shown_text(data.decode())
     except UnicodeDecodeError:
-        raise RemoteProtocolError("chat: not UTF-8") from None
-    if len(data) > MAX_CHAT or not text:
-        raise RemoteProtocolError("chat: empty or too long")
-    return text
+        return None
+    return text if len(data) <= MAX_CHAT and text else None

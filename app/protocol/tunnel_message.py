@@ -62,12 +62,16 @@ class ChatFragment(TunnelMessage, frozen=True, tag=4):
     sequence: Index
     """Order of sending within the epoch; a message that is tried anew after it failed gets a new one."""
     number: Index
-    """With the epoch the message's lasting id: the sequence of its first sending."""
+    """With the epoch of its first sending the message's lasting id."""
     sent_at: Uint64
     """When it was written: milliseconds since 1970 by the sender's clock."""
     index: Annotated[int, Meta(ge=0, lt=MAX_FRAGMENTS)]
     count: Annotated[int, Meta(ge=1, le=MAX_FRAGMENTS)]
     data: Annotated[bytes, Meta(min_length=1, max_length=FRAGMENT_SIZE)]
+    network: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0
+    """Written to all members of this network; 0: to the receiver alone."""
+    first_epoch: Uint64 = 0
+    """The epoch of its first sending, if that is another one than `epoch`, else 0."""
 
 
 class ChatAcknowledge(TunnelMessage, frozen=True, tag=5):

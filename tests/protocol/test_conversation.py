@@ -8,8 +8,10 @@ from app.protocol import conversation, tunnel_message
 from app.protocol.conversation import (
     FIRST_RETRY,
     GIVE_UP_AFTER,
-    MAX_FAILED,
+    MAX_MARKS_IN_A_ROW,
     MAX_WAITING,
+    MESSAGES_AT_ONCE,
+    MESSAGES_PER_SECOND,
     ChatConversation,
     ChatDelivered,
     ChatEvent,
@@ -51,6 +53,8 @@ class Chatter:
     def take_events(self) -> None:
         while (event := self.chat.next_event()) is not None:
             self.events.append(event)
+            if isinstance(event, ChatReceived):
+                self.chat.received_is_kept()
 
     @property
     def texts(self) -> list[str]:
@@ -128,21 +132,23 @@ def test_an_absent_peer_fails_all_that_waits_at_its_time_and_no_later() -> None:
     assert pair.sent[0] < 12, "retries grow apart"
 
 
-def test_a_failed_message_can_be_tried_anew_under_its_own_id() -> None:
+def test_a_failed_message_can_be_sent_anew_under_its_own_id() -> None:
     alice, bob, pair = meet(Weather(loss=1.0))
     first = alice.chat.send("first", SENT_AT, pair.now)
     pair.run(GIVE_UP_AFTER + 1)
     pair.weather.loss = 0.0
     alice.chat.send("second", SENT_AT, pair.now)
-    alice.chat.retry(first, pair.now)
+    assert alice.chat.send("first", SENT_AT, pair.now, message_id=first) == first
     pair.run(5)
     assert bob.texts == ["second", "first"]
     assert bob.events[1] == ChatReceived(first, "first", SENT_AT)
-    with pytest.raises(LocalProtocolError, match="not a failed message"):
-        alice.chat.retry(first, pair.now)
 
 
-def test_a_message_that_arrived_without_the_sender_learning_it_is_not_shown_twice() -> None:
+@pytest.mark.parametrize("sender_restarts", [False, True])
+@pytest.mark.parametrize("receiver_restarts", [False, True])
+def test_a_message_that_arrived_without_the_sender_learning_it_is_not_shown_twice(
+    sender_restarts: bool, receiver_restarts: bool
+) -> None:
     alice, bob, pair = meet()
     message_id = alice.chat.send("are you there?", SENT_AT, pair.now)
     for payload in alice.chat.messages_to_send(pair.now):
@@ -151,10 +157,59 @@ def test_a_message_that_arrived_without_the_sender_learning_it_is_not_shown_twic
     pair.weather.loss = 1.0
     pair.run(GIVE_UP_AFTER + 1)
     pair.weather.loss = 0.0
-    alice.chat.retry(message_id, pair.now)
+    if sender_restarts:
+        alice.chat = ChatConversation()
+        alice.chat.send("it is me", SENT_AT, pair.now)
+    if receiver_restarts:
+        bob.chat = ChatConversation(bob.chat.received_mark())
+    alice.chat.send("are you there?", SENT_AT, pair.now, message_id=message_id)
     pair.run(5)
-    assert bob.texts == ["are you there?"]
-    assert alice.events == [ChatFailed(message_id), ChatDelivered(message_id)]
+    assert bob.texts == ["are you there?", *(["it is me"] if sender_restarts else [])]
+    assert alice.events[-1] == ChatDelivered(message_id)
+    assert bob.chat.counters["chat-duplicate"] == 1
+
+
+def test_a_message_is_acknowledged_only_when_it_is_kept() -> None:
+    alice, bob = ChatConversation(), ChatConversation()
+    message_id = alice.send("first", SENT_AT, 0.0)
+    alice.send("second", SENT_AT, 0.0)
+    (payload,) = alice.messages_to_send(0.0)
+    first = tunnel_message.decode(payload)
+    assert isinstance(first, ChatFragment)
+    bob.receive_message(first, 0.0)
+    bob.receive_message(first, 0.1)
+    bob.receive_message(fragment(sequence=2, number=2), 0.1)
+    assert bob.messages_to_send(0.1) == []
+    assert bob.counters["chat-before-kept"] == 2
+    bob.received_is_kept()
+    bob.received_is_kept()
+    assert [tunnel_message.decode(each) for each in bob.messages_to_send(0.2)] == [
+        ChatAcknowledge(message_id.epoch, 1, 1)
+    ]
+    assert bob.next_event() == ChatReceived(message_id, "first", SENT_AT)
+    assert bob.next_event() is None
+
+
+def test_a_message_to_a_network_says_so() -> None:
+    alice, bob, pair = meet()
+    text = "x" * (2 * FRAGMENT_SIZE)
+    message_id = alice.chat.send(text, SENT_AT, pair.now, network=7)
+    pair.run(5)
+    assert bob.events == [ChatReceived(message_id, text, SENT_AT, 7)]
+
+
+def test_a_flood_is_slowed_down_and_loses_nothing() -> None:
+    chat, now, taken = ChatConversation(), 0.0, 0
+    for sequence in range(1, MESSAGES_AT_ONCE + 2):
+        chat.receive_message(fragment(sequence=sequence, number=sequence), now)
+        chat.received_is_kept()
+    last = fragment(sequence=MESSAGES_AT_ONCE + 1, number=MESSAGES_AT_ONCE + 1)
+    assert chat.counters["chat-too-many"] == 1
+    chat.receive_message(last, now + 2 / MESSAGES_PER_SECOND)
+    while (event := chat.next_event()) is not None:
+        assert isinstance(event, ChatReceived)
+        taken += 1
+    assert taken == MESSAGES_AT_ONCE + 1
 
 
 def test_a_new_tunnel_does_not_wait_for_the_next_retry() -> None:
@@ -238,6 +293,8 @@ def fragments() -> st.SearchStrategy[ChatFragment]:
         st.integers(0, MAX_FRAGMENTS - 1),
         st.integers(1, MAX_FRAGMENTS),
         st.sampled_from([b"x", bytes(FRAGMENT_SIZE), b"x" * FRAGMENT_SIZE, b"\xff"]),
+        st.integers(0, 1),
+        st.integers(0, 1),
     )
 
 
@@ -256,6 +313,8 @@ def test_a_hostile_peer_gets_no_more_than_one_unfinished_message_kept(data: st.D
     for message in data.draw(st.lists(fragments() | acknowledges(chat.epoch), max_size=60)):
         now += 0.01
         chat.receive_message(message, now)
+        if data.draw(st.booleans()):
+            chat.received_is_kept()
         if (deadline := chat.next_deadline()) is not None and deadline <= now:
             chat.handle_deadline(now)
     assert len(chat.messages_to_send(now)) <= 64 + MAX_FRAGMENTS
@@ -307,6 +366,7 @@ def test_a_flood_of_duplicates_is_answered_within_bounds() -> None:
     chat = ChatConversation()
     for sequence in range(1, 200):
         chat.receive_message(fragment(sequence=sequence, number=sequence), 0.0)
+        chat.received_is_kept()
     assert len(chat.messages_to_send(0.0)) == 64
     assert chat.counters["chat-outbox-full"] == 199 - 64
 
@@ -320,13 +380,36 @@ def test_our_own_limits_are_told_to_the_caller() -> None:
         chat.send("text", SENT_AT, 0.0)
     with pytest.raises(LocalProtocolError, match="too many"):
         chat.send("text", SENT_AT, 0.0)
-    chat.handle_deadline(GIVE_UP_AFTER)
-    with pytest.raises(LocalProtocolError, match="not a failed"):
-        chat.retry(ChatId(chat.epoch, 1), 0.0)
-    chat.retry(ChatId(chat.epoch, MAX_WAITING + 2 - MAX_FAILED), 0.0)
+
+
+def test_those_that_wait_behind_a_slow_message_have_time_while_the_peer_answers() -> None:
+    alice = ChatConversation()
+    for _ in range(3):
+        alice.send("text", SENT_AT, 0.0)
+    alice.receive_message(ChatAcknowledge(alice.epoch, 1, 1), GIVE_UP_AFTER - 1)
+    alice.handle_deadline(GIVE_UP_AFTER + 1)
+    alice.receive_message(ChatAcknowledge(alice.epoch, 2, 1), GIVE_UP_AFTER + 2)
+    assert [alice.next_event(), alice.next_event()] == [ChatDelivered(ChatId(alice.epoch, n)) for n in (1, 2)]
+    assert alice.next_event() is None
 
 
 def test_text_is_cleaned_of_what_could_deceive() -> None:
     assert shown_text("a\r\nb\rc\x1b[31m\x00\x85\u202egnp.exe\u2069\td") == "a\nb\nc[31mgnp.exe\td"
     assert shown_text("שלום 👩\u200d💻 鰤") == "שלום 👩\u200d💻 鰤"
     assert conversation.shown_text("\ud800x") == "x"
+    assert shown_text("one\u2028two\u2029three") == "one\ntwo\nthree"
+
+
+def test_marks_do_not_pile_up_over_the_lines_around() -> None:
+    assert shown_text("Z\u0351\u034b e\u0301") == "Z\u0351\u034b e\u0301"
+    assert shown_text("Z" + "\u0351" * 10_000) == "Z" + "\u0351" * MAX_MARKS_IN_A_ROW
+    assert shown_text("Z" + "\u0351\u200d\x00" * 1_000).count("\u0351") == MAX_MARKS_IN_A_ROW
+
+
+@given(st.text(st.characters() | st.sampled_from("\u0301\u20dd\u200d\u202e\r\n\x00\u2028a"), max_size=200))
+def test_cleaned_text_is_clean_for_good_and_never_longer(text: str) -> None:
+    shown = shown_text(text)
+    assert shown_text(shown) == shown
+    assert len(shown) <= len(text)
+    assert len(shown.encode()) <= len(text.encode(errors="surrogatepass"))
+    assert not set(shown) & set("\x00\x1b\r\u202e\u2028")

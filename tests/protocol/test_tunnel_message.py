@@ -36,13 +36,24 @@ GOLDEN: list[TunnelMessage] = [
     ProbeReply(1, b"padding"),
     Keepalive(),
     ChatFragment(EPOCH, 7, 5, 1_700_000_000_123, 0, 1, "鰤 hello".encode()),
+    ChatFragment(EPOCH, 8, 5, 1_700_000_000_123, 0, 1, "鰤 hello".encode(), 123_456_789, TOKEN),
     ChatAcknowledge(EPOCH, 7, 0x3FFF),
     StatementGossip(123456789, b"statement"),
     Goodbye(),
 ]
 LARGEST: list[TunnelMessage] = [
     ProbeRequest(2**64 - 1, bytes(MAX_PADDING)),
-    ChatFragment(2**64 - 1, 2**32 - 1, 2**32 - 1, 2**64 - 1, MAX_FRAGMENTS - 1, MAX_FRAGMENTS, bytes(FRAGMENT_SIZE)),
+    ChatFragment(
+        2**64 - 1,
+        2**32 - 1,
+        2**32 - 1,
+        2**64 - 1,
+        MAX_FRAGMENTS - 1,
+        MAX_FRAGMENTS,
+        bytes(FRAGMENT_SIZE),
+        2**32 - 1,
+        2**64 - 1,
+    ),
     StatementGossip(2**32 - 1, bytes(1_100)),
 ]
 
@@ -79,6 +90,10 @@ def test_a_later_version_may_add_fields_and_messages() -> None:
     assert tunnel_message.decode(raw(99, "what is this?")) is None
 
 
+def test_a_chat_message_of_an_earlier_version_is_for_the_receiver_alone() -> None:
+    assert tunnel_message.decode(raw(4, 9, 1, 1, 5, 0, 1, b"x")) == ChatFragment(9, 1, 1, 5, 0, 1, b"x", 0, 0)
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -99,6 +114,9 @@ def test_a_later_version_may_add_fields_and_messages() -> None:
         raw(4, 1, 1, 1, 1, 0, MAX_FRAGMENTS + 1, b"x"),
         raw(4, 1, 1, 1, 1, 0, 1, b""),
         raw(4, 1, 1, 1, 1, 0, 1, bytes(FRAGMENT_SIZE + 1)),
+        raw(4, 1, 1, 1, 1, 0, 1, b"x", 1 << 32),
+        raw(4, 1, 1, 1, 1, 0, 1, b"x", -1),
+        raw(4, 1, 1, 1, 1, 0, 1, b"x", 1, "epoch"),
         raw(5, 1, 1, 1 << MAX_FRAGMENTS),
         raw(6, 0, b"x"),
         raw(6, 1, bytes(1_101)),
