@@ -20,7 +20,7 @@ from app.engine.contacts import Contacts
 from app.engine.conversations import Conversations
 from app.engine.deadlines import Deadlines
 from app.engine.diagnosis import diagnose
-from app.engine.errors import EngineError, engine_error, refused
+from app.engine.errors import EngineError, engine_error, problem_of, refused
 from app.engine.helper_link import HelperConnector, HelperLink
 from app.engine.mediation_client import MediationClient
 from app.engine.membership import Membership
@@ -31,7 +31,7 @@ from app.engine.pings import Pings
 from app.engine.recorder import Recorder
 from app.engine.report import Facts, write_report
 from app.engine.settings import Memory, Profile, ServerMemory
-from app.engine.snapshot import Parts, Publisher, make_snapshot, parting_problems, problem_of
+from app.engine.snapshot import Parts, Publisher, Snapshots, parting_problems
 from app.engine.state import (
     ChatMessage,
     EngineState,
@@ -121,7 +121,9 @@ class Engine(ChatFacade):
         self._chat.restore(known.chat, known.chat_marks)
         self._conversations = Conversations(self._chat, self._networks, self._contacts, self._trust, profile)
         self._surroundings = Surroundings(self._network_changed, self._woke)
-        self._parts = Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
+        self._snapshots = Snapshots(
+            Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
+        )
         self._refreshing: asyncio.Handle | None = None
         self._reading_statistics = False
         self._hosts_before: Sequence[Endpoint] = ()
@@ -331,7 +333,7 @@ class Engine(ChatFacade):
         """The present snapshot."""
         unwritten = (self._account.problem, self._recorder.problem)
         problems = tuple(problem_of(each) for each in unwritten if each is not None)
-        return make_snapshot(self._parts, self._account.wanted, self._server, problems)
+        return self._snapshots.make(self._account.wanted, self._server, problems)
 
     def subscribe(self, callback: Callable[[EngineState], None]) -> Callable[[], None]:
         """Call back in the loop with the present state now and after changes, at most ten times a second.

@@ -14,6 +14,7 @@ import shlex
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from app.engine.state import Problem
 from app.protocol.messages import HelloRefusal, Refusal
 
 MAX_SENTENCE: Final = 512
@@ -142,6 +143,11 @@ _PROGRAM: Final = {
         "Buri runs already.",
         "{reason}.",
         "Stop that one first (it was perhaps started with `buri up`), or use another folder with --home.",
+    ),
+    "hosted-server-failed": Sentences(
+        "The server on this computer does not run.",
+        "{reason}.",
+        "Mend what it says. While hosting is switched on, Buri tries again by itself.",
     ),
     "home-unusable": Sentences(
         "Buri's folder can't be used.", "{reason}.", "Repair its permissions, or choose another one with --home."
@@ -470,6 +476,11 @@ def engine_error(code: str, **details: object) -> EngineError:
     message, remedy = sentences.message.format(**details), sentences.remedy.format(**words)
     told = tuple((name, str(detail)[:MAX_SENTENCE]) for name, detail in details.items())
     return EngineError(code, sentences.title, message[:MAX_SENTENCE], remedy[:MAX_SENTENCE], told)
+
+
+def problem_of(error: EngineError) -> Problem:
+    """An error as a snapshot shows it."""
+    return Problem(error.code, error.title, error.message, error.remedy, error.details)
 
 
 def refused(reason: Refusal) -> EngineError:

@@ -66,6 +66,8 @@ class Network:
     page: dict[Address, Member] | None = None
     """Members told so far of a roster that is not complete yet."""
     waiting_statements: list[bytes] = field(default_factory=list)
+    revision: int = 0
+    """Another one after each change of what the server told."""
 
     @property
     def network(self) -> NetworkId:
@@ -115,6 +117,8 @@ class Networks:
         self._owner_key = owner_key
         self._on_remember = on_remember
         self._told: set[NetworkId] = set()
+        self._revision = 0
+        self._everywhere: dict[Address, dict[NetworkId, Member]] | None = None
 
     def apply(self, word: Message) -> None:
         """Take in a word of the server; one that fits nothing is dropped and counted."""
@@ -153,6 +157,7 @@ class Networks:
         if known is None:
             known = self.all[network] = Network(state)
         known.state = state
+        self._changed(known)
         if state.status is MemberStatus.PENDING:
             known.members.clear()
         self._meet_owner(network)
@@ -170,7 +175,13 @@ class Networks:
         known.page.update((Address(member.address), member) for member in roster.members)
         if roster.last:
             known.members, known.page = known.page, None
+            self._changed(known)
         return None
+
+    def _changed(self, network: Network) -> None:
+        self._revision += 1
+        network.revision = self._revision
+        self._everywhere = None
 
     def _fits(self, members: dict[Address, Member], more: int) -> bool:
         everywhere = sum(len(each.members) + len(each.page or ()) for each in self.all.values())
@@ -183,6 +194,7 @@ class Networks:
         if member.address not in known.members and not self._fits(known.members, 1):
             return self._drop("too many members")
         known.members[Address(member.address)] = member
+        self._changed(known)
         if known.page is not None:
             known.page[Address(member.address)] = member
         return None
@@ -192,6 +204,7 @@ class Networks:
         if known is None:
             return self._drop("a member gone from an unknown network")
         known.members.pop(address, None)
+        self._changed(known)
         if known.page is not None:
             known.page.pop(address, None)
         return None
@@ -206,6 +219,7 @@ class Networks:
     def _forget(self, network: NetworkId) -> None:
         """The secret stays in `joined`: else a server could take a network away and bring it back as an open one."""
         self.all.pop(network, None)
+        self._everywhere = None
         self.untrusted.pop(network, None)
 
     def _finish_synchronising(self) -> None:
@@ -300,6 +314,7 @@ class Networks:
     def clear(self) -> None:
         """Forget what the server told: logged out."""
         self.all.clear()
+        self._everywhere = None
         self.untrusted.clear()
         self.parted.clear()
         self.synchronised = False
@@ -375,7 +390,12 @@ class Networks:
         )
 
     def members_everywhere(self) -> dict[Address, dict[NetworkId, Member]]:
-        """What the rosters say of every account but this one, tunnels or not."""
+        """What the rosters say of every account but this one, tunnels or not. Not to be changed."""
+        if self._everywhere is None:
+            self._everywhere = self._find_everywhere()
+        return self._everywhere
+
+    def _find_everywhere(self) -> dict[Address, dict[NetworkId, Member]]:
         found: dict[Address, dict[NetworkId, Member]] = {}
         for network, known in self.all.items():
             for address, member in known.members.items():

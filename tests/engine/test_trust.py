@@ -38,7 +38,7 @@ def test_of_somebody_unknown_nothing_can_be_decided(tmp_path: Path) -> None:
         assert await refusal(engine.set_blocked(NOBODY)) == "peer-not-found"
         assert await refusal(engine.set_alias(NOBODY, "x")) == "peer-not-found"
         assert await refusal(engine.send_chat(NOBODY, "x")) == "peer-not-found"
-        assert await refusal(anext(engine.ping(NOBODY))) == "no-tunnel"
+        assert await refusal(anext(engine.ping(NOBODY))) == "peer-not-found"
 
     tell(tmp_path, story)
 
