@@ -1,19 +1,26 @@
 """Logging set-up for every role: one format to standard error, or JSON lines for a machine to read.
 
 Secrets are hidden in the finished text, tracebacks included, by the name of the field that holds them: what the code
-around forgot is caught here. Called once by each composition root; other modules only use `logging.getLogger`.
+around forgot is caught here. The newest lines are kept in memory as well, for a report. Called once by each
+composition root; other modules only use `logging.getLogger`.
 """
 
 import json
 import logging
 import re
 import sys
+from collections import deque
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TextIO
 
 HIDDEN = "[hidden]"
 MAX_LINE = 16_384
 """Characters of one log line; the rest is cut off."""
+MAX_KEPT = 500
+"""Newest log lines kept in memory."""
+MAX_KEPT_LINE = 1_000
+"""Characters of each."""
 
 _SENSITIVE_WORDS = "password|passphrase|secret|token|key|authorization|cookie|credential"
 _PUBLIC_NAMES = frozenset({"public_key", "peer_public_key", "server_public_key", "key_id", "keyring", "key_type"})
@@ -22,6 +29,10 @@ _FIELD = re.compile(
     r"(?P<value>b?'(?:[^'\\]|\\.)*'|b?\"(?:[^\"\\]|\\.)*\"|(?:Bearer |Basic )?[^\s,;&)}\]]+)",
     re.IGNORECASE,
 )
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)|\bv1:[\w-]{200,}", re.DOTALL
+)
+"""PEM, and the compact form in which the keyring has it."""
 _SECRET_NAME = re.compile(_SENSITIVE_WORDS, re.IGNORECASE)
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -32,14 +43,14 @@ def is_secret_name(name: str) -> bool:
 
 
 def hide_secrets(text: str) -> str:
-    """`text` with the values of secret fields (`password=...`, `"token": "..."`) replaced by `[hidden]`."""
+    """`text` with private keys and the values of secret fields (`password=...`, `"token": "..."`) replaced."""
 
     def hidden(match: re.Match[str]) -> str:
         if not is_secret_name(match["name"]):
             return match[0]
         return f"{match['name']}{match['sign']}{HIDDEN}"
 
-    return _FIELD.sub(hidden, text[:MAX_LINE])
+    return _FIELD.sub(hidden, _PRIVATE_KEY.sub(HIDDEN, text[:MAX_LINE]))
 
 
 class TextFormatter(logging.Formatter):
@@ -73,14 +84,39 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class RecentLines(logging.Handler):
+    """Keeps the newest lines, of level info or above even where the terminal shows less."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(TextFormatter())
+        self._lines: deque[str] = deque(maxlen=MAX_KEPT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self._lines.append(self.format(record)[:MAX_KEPT_LINE])
+
+    def lines(self) -> list[str]:
+        """What is kept, oldest first; any thread may ask."""
+        with self.lock or nullcontext():
+            return list(self._lines)
+
+
+def recent_lines() -> list[str]:
+    """The newest log lines of this process, oldest first, without secrets; none if logging was not set up here."""
+    handlers = (each for each in logging.getLogger().handlers if isinstance(each, RecentLines))
+    return [line for each in handlers for line in each.lines()]
+
+
 def set_up_logging(level: str = "info", *, json_lines: bool = False, stream: TextIO | None = None) -> None:
     """Send all log records of at least `level` (a name of the logging module, any case) to `stream` or standard error.
 
-    A second call replaces the first. Raises ValueError for an unknown level.
+    The newest are kept for `recent_lines`. A second call replaces the first. Raises ValueError for an unknown level.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    handler.setLevel(level.upper())
+    logging.basicConfig(level=min(handler.level, logging.INFO), handlers=[handler, RecentLines()], force=True)
     logging.captureWarnings(True)
 
 

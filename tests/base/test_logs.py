@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.base.logs import HIDDEN, MAX_LINE, hide_secrets, set_up_logging
+from app.base.logs import HIDDEN, MAX_KEPT, MAX_KEPT_LINE, MAX_LINE, hide_secrets, recent_lines, set_up_logging
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +115,41 @@ def test_an_unknown_level_is_refused() -> None:
 @given(st.text())
 def test_any_text_is_taken_and_limited(text: str) -> None:
     assert len(hide_secrets(text * 100)) <= MAX_LINE * 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nhunter2 and cut off",
+        "read v1:" + "hunter2_-" * 60 + " from the keyring",
+    ],
+)
+def test_a_private_key_is_hidden_wherever_it_stands(text: str) -> None:
+    hidden = hide_secrets(f"before {text} after")
+    assert "hunter2" not in hidden
+    assert hidden.startswith(f"before {HIDDEN}") or hidden.startswith(f"before read {HIDDEN}")
+
+
+def test_the_newest_lines_are_kept_even_where_the_terminal_shows_errors_only() -> None:
+    stream = io.StringIO()
+    set_up_logging("error", stream=stream)
+    assert recent_lines() == []
+    logger = logging.getLogger("app.engine.engine")
+    logger.debug("too small")
+    logger.info("password=%s", "hunter2")
+    for number in range(MAX_KEPT - 1):
+        logger.warning("line %d %s", number, "x" * MAX_KEPT_LINE)
+    lines = recent_lines()
+    assert len(lines) == MAX_KEPT
+    assert f"password={HIDDEN}" in lines[0]
+    assert all(len(each) <= MAX_KEPT_LINE for each in lines)
+    logger.info("the newest")
+    assert recent_lines()[-1].endswith("the newest")
+    assert "line 0" in recent_lines()[0]
+    assert stream.getvalue() == ""
+
+
+def test_nothing_is_kept_before_logging_is_set_up() -> None:
+    logging.getLogger().handlers[:] = []
+    assert recent_lines() == []
