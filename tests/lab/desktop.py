@@ -15,7 +15,7 @@ from typing import Any, Self
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-from tests.lab.machines import NOBODY, Computer
+from tests.lab.machines import Computer
 from tests.lab.namespace import command
 from tests.lab.processes import LabError, Process, tool, wait_until
 from tests.ui.screen import DesktopSession, Screen
@@ -131,7 +131,7 @@ class Desktop:
         self.screen.cookie.chmod(0o644)
         folder = computer.home / "session"
         folder.mkdir(mode=0o700)
-        os.chown(folder, NOBODY, NOBODY)
+        computer.give(folder)
         try:
             self.session = DesktopSession(folder, self._start, screen_reader=True)
             self.reader = ScreenReader(self.session.bus_address)

@@ -1,11 +1,13 @@
 """Whole computers: a namespace, a home folder, and Buri's programs started as a person would start them.
 
-Only the helper runs as root. Everything else is the user `nobody`, who sees the checkout mounted inside the lab's
-folder: a clone in somebody's private home works as well. Called by topology.py, used by scenarios.
+Only the helper runs as root. Everything else is the user `nobody`, or the one whose screen the demo's window is on, who
+sees the checkout mounted inside the lab's folder: a clone in somebody's private home works as well. Called by
+topology.py, used by scenarios.
 """
 
 import json
 import os
+import pwd
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,8 +28,16 @@ IN_CHECKOUT = 'mount --bind "$0" "$1"; cd "$1"; shift; {changes}exec "$@"'
 
 
 def as_user(user: int) -> list[str]:
-    """The words that give up root, every group and every privilege."""
-    return [tool("setpriv"), f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all"]
+    """The words that give up root, every group but the user's own, and every privilege."""
+    return [tool("setpriv"), f"--reuid={user}", f"--regid={group_of(user)}", "--clear-groups", "--inh-caps=-all"]
+
+
+def group_of(user: int) -> int:
+    """The first group of a user; one of the same number where the system knows no such user."""
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return user
 
 
 class Addresses:
@@ -51,10 +61,12 @@ class Addresses:
 class Machine:
     """A computer with an address on its network and a home of its own."""
 
-    def __init__(self, namespace: Namespace, addresses: Addresses) -> None:
+    def __init__(self, namespace: Namespace, addresses: Addresses, user: int = NOBODY) -> None:
+        """`user` is whose programs run here."""
         self.namespace = namespace
         self.name = namespace.name
         self.addresses = addresses
+        self.user = user
         self.home = namespace.folder / "home"
         self._checkout = namespace.folder / "checkout"
         if CHECKOUT.stat().st_mode & 0o005 != 0o005:
@@ -65,7 +77,11 @@ class Machine:
         self._changed: dict[str, Path] = {}
         for folder in (self.home, self.buri_home, self.run_folder):
             folder.mkdir(mode=0o700)
-            os.chown(folder, NOBODY, NOBODY)
+            self.give(folder)
+
+    def give(self, path: Path) -> None:
+        """Let it belong to this computer's person."""
+        os.chown(path, self.user, group_of(self.user))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -116,7 +132,7 @@ class Machine:
         self._changed[module] = changed
 
     def _words(self, argv: tuple[str, ...], root: bool) -> list[str]:
-        user = [] if root else as_user(NOBODY)
+        user = [] if root else as_user(self.user)
         changes = "".join(f"mount --bind {quote(str(new))} {quote(old)}; " for old, new in self._changed.items())
         script = IN_CHECKOUT.format(changes=changes)
         return ["sh", "-e", "-c", script, str(CHECKOUT), str(self._checkout), *user, *argv]
@@ -166,7 +182,7 @@ class Computer(Machine):
 
     def start_helper(self) -> Process:
         """The privileged helper, serving this computer's person; returns when its socket is there."""
-        words = self.buri_words("helper", "--user", str(NOBODY))
+        words = self.buri_words("helper", "--user", str(self.user))
         self.helper = self.start("helper", *words, root=True)
         self._wait_for_socket("helper", self.helper)
         return self.helper
@@ -209,8 +225,8 @@ class Computer(Machine):
         folder.mkdir(mode=0o700, exist_ok=True)
         file = folder / "settings.json"
         file.write_text(json.dumps({"version": 1, **settings}))
-        for path in (folder, file):
-            os.chown(path, NOBODY, NOBODY)
+        self.give(folder)
+        self.give(file)
 
     def dropped(self, name: str) -> int:
         """How often engine or pump dropped something for this reason (`counters` in `buri status`)."""

@@ -86,6 +86,10 @@ class Process:
             raise LabError(f"{self.name} ended with {self.exit_code}:\n{self.output()}")
         return self.output()
 
+    def wait_for_end(self) -> int:
+        """Until it ends by itself, however long that takes; gives its exit code."""
+        return self._popen.wait()
+
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it still runs."""
         if self.is_running:

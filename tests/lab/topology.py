@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.lab.machines import Addresses, Computer, MediationServer
+from tests.lab.machines import NOBODY, Addresses, Computer, MediationServer
 from tests.lab.namespace import Namespace, sweep
 from tests.lab.nat import Nat, lossy, rules
 
@@ -168,11 +168,11 @@ class Lab:
         inner6 = IPv6Network(f"2001:db8:0:{self._routers:x}::/64") if has6 else None
         return Router(self.namespace(name), outside, nat, inner4, inner6)
 
-    def computer(self, name: str, behind: Router | None = None, loss: float = 0.0) -> Computer:
+    def computer(self, name: str, behind: Router | None = None, loss: float = 0.0, user: int = NOBODY) -> Computer:
         """A person's computer behind a router, or with public addresses; `loss` is the share lost each way, 0 to 1."""
         namespace = self.namespace(name)
         segment = (behind or self.internet).segment
-        return Computer(namespace, segment.attach(namespace, "eth0", loss))
+        return Computer(namespace, segment.attach(namespace, "eth0", loss), user)
 
     def server(self, name: str = "server") -> MediationServer:
         """A computer on the internet for the mediation server; it is set up and runs when this returns."""
