@@ -4,16 +4,17 @@ Each method opens or raises a window, or asks the engine. Windows are imported w
 must be there quickly. One window for each chat, ping and peer: a second wish raises the first.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QWidget
 
-from app.engine.state import NetworkView, PeerView
-from app.protocol.wire import NetworkId
+from app.engine.state import Conversation, MemberView, NetworkView, PeerView
+from app.protocol.wire import NetworkId, parse_address
 from app.ui.engine_bridge import EngineBridge
-from app.ui.preferences import Preferences
+from app.ui.preferences import CustomCommand, Preferences
 from app.ui.session import Session
 
 
@@ -29,6 +30,8 @@ class Actions(QObject):
         self.bridge, self.session, self.preferences = bridge, session, preferences
         self.main_window: QWidget | None = None
         self._windows: dict[object, QWidget] = {}
+        self.drafts: dict[Conversation, str] = {}
+        """What was typed in conversations whose windows are closed."""
 
     # --- this computer
 
@@ -43,6 +46,83 @@ class Actions(QObject):
         number = NetworkId(network.id)
         self.bridge.call(self, lambda engine: engine.go_online(number) if online else engine.go_offline(number))
 
+    def create_network(self) -> None:
+        """A new network, then the invite to it."""
+        from app.ui.network_dialogs import CreateNetwork
+
+        def make() -> CreateNetwork:
+            dialog = CreateNetwork(self.main_window, self.bridge)
+            dialog.created.connect(self.invite)
+            return dialog
+
+        self._raise("create network", make)
+
+    def join_network(self, name: str = "") -> None:
+        """By name or invite link; `name` may be either."""
+        from app.ui.network_dialogs import JoinNetwork
+
+        def make() -> JoinNetwork:
+            dialog = JoinNetwork(self.main_window, self.bridge, name)
+            dialog.other_server.connect(self.open_link)
+            return dialog
+
+        self._raise(("join", name), make)
+
+    def invite(self, network: NetworkView | None) -> None:
+        """The link to a network, or to the server."""
+        from app.ui.invite_dialog import InviteDialog
+
+        key = ("invite", None if network is None else network.id)
+        self._raise(key, lambda: InviteDialog(self.main_window, self.bridge, network))
+
+    def set_password(self, network: NetworkView) -> None:
+        """Owner: another password, or none."""
+        from app.ui.network_dialogs import SetPassword
+
+        self._raise(("password", network.id), lambda: SetPassword(self.main_window, self.bridge, network))
+
+    def set_access(self, network: NetworkView) -> None:
+        """Owner: who may come in."""
+        from app.ui.network_dialogs import SetAccess
+
+        self._raise(("access", network.id), lambda: SetAccess(self.main_window, self.bridge, network))
+
+    def leave(self, network: NetworkView) -> None:
+        """Leave, after a question."""
+        from app.ui.network_dialogs import LeaveNetwork
+
+        self._raise(("leave", network.id), lambda: LeaveNetwork(self.main_window, self.bridge, network))
+
+    def delete(self, network: NetworkView) -> None:
+        """Owner: delete for all, after a question."""
+        from app.ui.network_dialogs import DeleteNetwork
+
+        self._raise(("delete", network.id), lambda: DeleteNetwork(self.main_window, self.bridge, network))
+
+    def approvals(self, network: NetworkView | None = None) -> None:
+        """Who waits to be let into a network, or into any of the own ones."""
+        from app.ui.approvals import Approvals
+
+        key = ("approvals", None if network is None else network.id)
+        self._raise(key, lambda: Approvals(self.main_window, self.bridge, network))
+
+    def approve(self, network: NetworkView, member: MemberView) -> None:
+        """Owner: let a waiting computer in."""
+        number, address = NetworkId(network.id), parse_address(member.address)
+        self.bridge.call(self, lambda engine: engine.approve(number, address))
+
+    def reject(self, network: NetworkView, member: MemberView) -> None:
+        """Owner: turn a waiting computer away."""
+        number, address = NetworkId(network.id), parse_address(member.address)
+        self.bridge.call(self, lambda engine: engine.reject(number, address))
+
+    def evict(self, network: NetworkView, member: MemberView) -> None:
+        """Owner: put a member out, after a question."""
+        from app.ui.peer_dialogs import EvictMember
+
+        key = ("evict", network.id, member.address)
+        self._raise(key, lambda: EvictMember(self.main_window, self.bridge, network, member))
+
     # --- peers
 
     def copy(self, text: str) -> None:
@@ -52,6 +132,59 @@ class Actions(QObject):
     def browse_shares(self, peer: PeerView) -> None:
         """The peer's shared folders in the file manager."""
         QDesktopServices.openUrl(QUrl(f"smb://{peer.address}/"))
+
+    def show_peer(self, peer: PeerView) -> None:
+        """Everything about a peer."""
+        from app.ui.peer_details import PeerDetailsWindow
+
+        def make() -> PeerDetailsWindow:
+            window = PeerDetailsWindow(self.main_window, self.bridge, peer)
+            window.chat_wanted.connect(lambda peer: self.open_chat(Conversation(peer.address)))
+            window.ping_wanted.connect(self.open_ping)
+            window.verify_wanted.connect(self.verify)
+            window.alias_wanted.connect(self.set_alias)
+            return window
+
+        self._raise(("peer", peer.address), make)
+
+    def verify(self, peer: PeerView) -> None:
+        """Compare the safety number."""
+        from app.ui.peer_dialogs import VerifyPeer
+
+        self._raise(("verify", peer.address), lambda: VerifyPeer(self.main_window, self.bridge, peer))
+
+    def accept_key(self, peer: PeerView) -> None:
+        """Trust a changed key, after a warning."""
+        from app.ui.peer_dialogs import AcceptKey
+
+        key = ("accept key", peer.address, peer.new_fingerprint)
+        self._raise(key, lambda: AcceptKey(self.main_window, self.bridge, peer))
+
+    def set_alias(self, peer: PeerView) -> None:
+        """What this computer calls a peer."""
+        from app.ui.peer_dialogs import SetAlias
+
+        self._raise(("alias", peer.address), lambda: SetAlias(self.main_window, self.bridge, peer))
+
+    def set_blocked(self, peer: PeerView, blocked: bool) -> None:
+        """Block a peer, or let it in again."""
+        address = parse_address(peer.address)
+        self.bridge.call(self, lambda engine: engine.set_blocked(address, blocked))
+
+    def run_command(self, command: CustomCommand, peer: PeerView) -> None:
+        """Start a person's own program for a peer; why it does not start is told like any problem."""
+        from app.ui.command_line import command_words, start
+
+        async def run() -> None:
+            await asyncio.to_thread(start, command_words(command, peer))
+
+        self.bridge.call(self, lambda _engine: run())
+
+    def open_chat(self, conversation: Conversation) -> None:
+        """The conversation with a peer or a network."""
+        from app.ui.chat_window import ChatWindow
+
+        self._raise(("chat", conversation), lambda: ChatWindow(self, conversation))
 
     # --- windows
 

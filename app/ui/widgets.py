@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
-from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont, QGuiApplication
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont, QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayoutItem,
     QLineEdit,
     QPushButton,
     QVBoxLayout,
@@ -49,6 +50,14 @@ def text_label(text: str = "", *, muted: bool = False, heading: bool = False, se
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
     return label
+
+
+def fixed_font(points: float) -> QFont:
+    """Characters of one width, for what is compared letter by letter."""
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    if points > 0:
+        font.setPointSizeF(points)
+    return font
 
 
 def problem_named(code: str, **details: object) -> Problem:
@@ -266,7 +275,8 @@ class Dialog(QDialog):
         self.cancel_button.setAutoDefault(False)
         self.buttons.addButton(self.cancel_button, QDialogButtonBox.ButtonRole.RejectRole)
         self.buttons.rejected.connect(self.reject)
-        row = QHBoxLayout()
+        self._row = row = QHBoxLayout()
+        row.setSpacing(2 * SPACE)
         row.addWidget(self._working)
         row.addStretch(1)
         row.addWidget(self.buttons)
@@ -308,6 +318,34 @@ class Dialog(QDialog):
         self.set_busy(False)
         self._problem.tell(problem)
         self.fit()
+        field = self.field_of(problem)
+        if field is not None:
+            field.setFocus()
+            if isinstance(field, QLineEdit):
+                field.selectAll()
+
+    def field_of(self, problem: Problem) -> QWidget | None:
+        """The field that a problem is about; it gets the keyboard, with what was typed selected."""
+        return None
+
+    def conclude(self, title: str, text: str) -> None:
+        """It is done, and this is to be known: in place of everything that was asked."""
+        self.set_busy(False)
+        self.setWindowTitle(title)
+        self.heading.setText(title)
+        self.explanation.setText(text)
+        self.explanation.show()
+        for place in range(1, self._content_end):
+            _hide_all(self.body.itemAt(place))
+        self._problem.hide()
+        self.accept_button.hide()
+        self.cancel_button.setText(_("Close"))
+        self.cancel_button.setDefault(True)
+        self.cancel_button.setFocus()
+
+    def add_beside_buttons(self, button: QPushButton) -> None:
+        """A third thing to do, at the other end of the row of buttons."""
+        self._row.insertWidget(0, button)
 
     def fit(self) -> None:
         """Grow until everything can be seen."""
@@ -333,3 +371,13 @@ class Dialog(QDialog):
     def _forget_call(self) -> None:
         if self._call is not None:
             self._call.forget()
+
+
+def _hide_all(item: QLayoutItem | None) -> None:
+    """A widget, or everything in a layout."""
+    widget, layout = (None, None) if item is None else (item.widget(), item.layout())
+    if widget is not None:
+        widget.hide()
+    if layout is not None:
+        for place in range(layout.count()):
+            _hide_all(layout.itemAt(place))
