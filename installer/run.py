@@ -1,6 +1,6 @@
 """From a fresh Debian to a running demo or a finished test run, in one command:
 
-    python3 installer/run.py demo
+    python3 installer/run.py demo [--no-window]
     python3 installer/run.py test [pytest arguments]
 
 Installs the system programs that are missing (as root or through sudo), makes .venv with exactly the packages of
@@ -64,6 +64,16 @@ WINDOW_LIBRARIES = {
 TEST_FONTS = {"/usr/share/fonts/opentype/inter": "fonts-inter"}
 """Folders of the fonts in which pictures of windows are taken."""
 
+SCREEN_VARIABLES = (
+    "DISPLAY",
+    "XAUTHORITY",
+    "WAYLAND_DISPLAY",
+    "XDG_RUNTIME_DIR",
+    "XDG_SESSION_TYPE",
+    "XDG_CURRENT_DESKTOP",
+    "DBUS_SESSION_BUS_ADDRESS",
+)
+"""What sudo would take away, and a window needs."""
 LIBRARY_PROBE = """
 import ctypes, sys
 for name in sys.argv[1:]:
@@ -259,18 +269,25 @@ def make_environment() -> None:
 
 
 def with_privileges(*argv: str) -> list[str]:
-    """A command as root that leaves no files of root's in the checkout."""
+    """A command as root that leaves no files of root's in the checkout, and knows the way to the person's screen."""
     settings = ["PYTHONDONTWRITEBYTECODE=1", f"PATH={SEARCH_PATH}"]
+    settings += [f"{name}={os.environ[name]}" for name in SCREEN_VARIABLES if name in os.environ]
     return [*as_root(), "env", *settings, *argv]
 
 
-def demo() -> int:
-    """Set up and run the demo; gives its exit code."""
-    if missing := missing_packages(LAB_PROGRAMS):
+def has_screen() -> bool:
+    """Whether this looks like a desktop; the demo finds out for sure."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def demo(window: bool) -> int:
+    """Set up and run the demo, with a window or in words; gives its exit code."""
+    if missing := missing_packages(LAB_PROGRAMS, WINDOW_LIBRARIES if window else {}):
         install_packages(missing)
     require_lab()
     make_environment()
-    return run_openly("the demo", with_privileges(str(PYTHON), "-m", "tests.lab.demo"))
+    module = "tests.lab.window_demo" if window else "tests.lab.demo"
+    return run_openly("the demo", with_privileges(str(PYTHON), "-m", module))
 
 
 def test(pytest_arguments: Sequence[str]) -> int:
@@ -301,13 +318,16 @@ def main() -> int:
     """Read the arguments, run the job, and turn what is missing into a plain message."""
     parser = argparse.ArgumentParser(prog="installer/run.py", description="Set Buri up here and run its main job.")
     jobs = parser.add_subparsers(dest="job", required=True)
-    jobs.add_parser("demo", help="two computers behind two routers meet, on this one machine")
+    demo_job = jobs.add_parser("demo", help="two computers behind two routers meet, on this one machine")
+    demo_job.add_argument("--no-window", action="store_true", help="tell it in words, also where there is a screen")
     jobs.add_parser("test", help="all checks and tests; further arguments go to pytest")
     arguments, rest = parser.parse_known_args()
     if rest and arguments.job != "test":
         parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
-        return demo() if arguments.job == "demo" else test(rest)
+        if arguments.job == "demo":
+            return demo(window=has_screen() and not arguments.no_window)
+        return test(rest)
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
         return 1

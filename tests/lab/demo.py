@@ -1,6 +1,8 @@
 """The demo: two computers behind two routers meet, on this one machine, each step shown as it happens.
 
-    python3 installer/run.py demo        (which sets everything up and then runs `python -m tests.lab.demo` as root)
+    python3 installer/run.py demo --no-window     (sets everything up and then runs `python -m tests.lab.demo` as root)
+
+Where there is no screen, `installer/run.py demo` alone does the same; where there is one it starts window_demo.py.
 
 Everything it starts is a real program as a user would start it, in the same lab that the tests use; the lab and all
 its processes are gone when it ends, also after Ctrl-C.
@@ -164,6 +166,13 @@ def speed(transfer: Transfer) -> str:
     return f"{rate:,.0f} MB/s ({rate * 8 / 1000:.2f} Gbit/s)"
 
 
+def tell_what_went_wrong(lab: Lab, story: Narrator, error: LabError) -> None:
+    """The error, and the end of what every program printed."""
+    story.say(f"this went wrong: {error}")
+    for name, text in lab.logs():
+        story.show(f"--- {name}\n{text[-LOG_TAIL:]}")
+
+
 def main() -> int:
     """Run the demo; 0 if everything in it went well."""
     story = Narrator()
@@ -174,9 +183,7 @@ def main() -> int:
                     went_well = tell(lab, story)
                 except LabError as error:
                     went_well = False
-                    story.say(f"this went wrong: {error}")
-                    for name, text in lab.logs():
-                        story.show(f"--- {name}\n{text[-LOG_TAIL:]}")
+                    tell_what_went_wrong(lab, story, error)
                 story.say("taking everything down")
         except KeyboardInterrupt:
             story.say("stopped; everything is taken down")
