@@ -20,6 +20,13 @@ def pixmap(name: str, size: int, colour: str | None = None) -> QPixmap:
     return _drawn(name, size, colour or colours().text)
 
 
+def sharp_pixmap(name: str, size: int, colour: str, scale: float) -> QPixmap:
+    """The same for a label on a screen that has `scale` pixels for each of ours."""
+    drawn = QPixmap(pixmap(name, round(size * scale), colour))
+    drawn.setDevicePixelRatio(scale)
+    return drawn
+
+
 @lru_cache(maxsize=512)
 def _drawn(name: str, size: int, colour: str) -> QPixmap:
     source = (resource_folder() / "icons" / f"{name}.svg").read_text(encoding="utf-8")
