@@ -181,6 +181,16 @@ _FILES: Final = {
         "{place}: {reason}.",
         "Make room on the disk or repair the permissions; what was there before is still there.",
     ),
+    "chat-history-damaged": Sentences(
+        "The chat history was damaged.",
+        "It is put aside as {place}, and a new one was begun. Messages that waited in it may be lost.",
+        "Check the disk. If you have a backup of the file, stop Buri and put it back under its old name.",
+    ),
+    "chat-history-unusable": Sentences(
+        "The chat history can't be used.",
+        "{place}: {reason}. What is said now is forgotten when Buri stops.",
+        "Repair the file's permissions or its disk, then start Buri again.",
+    ),
 }
 
 _CONNECTION: Final = {
@@ -324,6 +334,12 @@ _ASKED: Final = {
     ),
     "chat-queue-full": Sentences(
         "Too many messages wait.", "{name} has not been reached for long.", "Wait until it is online.", _REFUSED
+    ),
+    "chat-nobody-there": Sentences(
+        "There is nobody to write to.", "{name} has no other members yet.", "Invite somebody.", _REFUSED
+    ),
+    "chat-message-unknown": Sentences(
+        "This message can't be tried again.", "It has not failed, or is no longer known.", "Write it anew.", _NOT_FOUND
     ),
     "password-needed": Sentences(
         "This network has a password.", "{name} asks for it.", "Join with `buri join {name} -` and type it.", _REFUSED
