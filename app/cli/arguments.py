@@ -62,6 +62,12 @@ def _gui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="error")
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report", action="store_true", help="print all that the running engine knows, without secrets, to show around"
+    )
+
+
 def _nickname(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("nickname", metavar="NAME")
 
@@ -205,7 +211,7 @@ VERBS = (
     Verb("logout", ENGINE, "disconnect, and end all tunnels", "account:logout", _nothing, ("logoff",)),
     Verb("set-nick", ENGINE, "change the nickname", "account:set_nickname", _nickname),
     Verb("identity", ENGINE, "show, back up, restore or renew the identity", "identity:run", _identity),
-    Verb("doctor", ENGINE, "find out what is wrong, and what to do", "doctor:run", _nothing),
+    Verb("doctor", ENGINE, "find out what is wrong, and what to do", "doctor:run", _doctor),
     Verb("list", NETWORKS, "all networks and their members", "networks:list_networks", _list),
     Verb("network", NETWORKS, "one network in full", "networks:show_network", _network),
     Verb("create", NETWORKS, "make a network", "networks:create", _new_network),

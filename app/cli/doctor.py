@@ -1,7 +1,7 @@
 """`buri doctor`: what is wrong and what to do, in plain verdicts and without secrets.
 
-A running engine examines itself (helper, adapter, server, outside address, paths). Without one, what can be told from
-outside is looked at here: settings, identity, helper, server. It changes nothing.
+A running engine examines itself (helper, adapter, server, router, paths), and writes the report to show to others.
+Without one, what can be told from outside is looked at here: settings, identity, helper, server. It changes nothing.
 """
 
 import os
@@ -14,29 +14,31 @@ from app import __version__
 from app.cli.client import EngineClient
 from app.cli.identity import key_place
 from app.cli.outcome import CommandError, ExitCode, show
-from app.cli.render import milliseconds, printable, table, width
+from app.cli.render import printable, table, width
 from app.engine.errors import EngineError
 from app.engine.identity import IdentityKeeper, read_passphrase
 from app.engine.settings import Profile
-from app.engine.state import EngineState, Finding
+from app.engine.state import Finding
 from app.ipc import control
 from app.platform import paths
 
-MAX_PATHS = 16
-"""Peers whose path is told."""
 CONNECT_TIMEOUT = 5.0
 """Seconds for the server to take a connection."""
 
 
 def run(arguments: Namespace) -> int:
-    """Show all findings; FAILED if one is bad, NOT_RUNNING without an engine."""
+    """Show all findings; FAILED if one is bad, NOT_RUNNING without an engine. Or the running engine's report."""
+    if arguments.report:
+        with EngineClient() as engine:
+            report = engine.value(control.ReadReport(), str)
+        show("\n".join(map(printable, report.splitlines())), {"report": report}, as_json=arguments.json)
+        return ExitCode.OK
     findings = [_versions()]
     exit_code = ExitCode.OK
     try:
         with EngineClient() as engine:
             findings.append(Finding("engine", True, f"Buri {engine.engine_version} runs, process {engine.process}"))
             findings += engine.value(control.Diagnose(), tuple[Finding, ...])
-            findings += _paths(engine.state())
         findings += _key_storage()
     except CommandError as error:
         exit_code = error.exit_code
@@ -66,19 +68,6 @@ def text(findings: list[Finding]) -> str:
 
 def _versions() -> Finding:
     return Finding("versions", True, f"Buri {__version__}, Python {platform.python_version()}, {platform.platform()}")
-
-
-def _paths(state: EngineState) -> list[Finding]:
-    """How each peer with a tunnel is reached; the engine itself tells of those without."""
-    up = [peer for peer in state.peers if peer.path is not None]
-    return [
-        Finding(
-            f"path to {peer.alias or peer.nickname}",
-            True,
-            "  ".join(part for part in (str(peer.path), peer.endpoint, milliseconds(peer.latency)) if part),
-        )
-        for peer in up[:MAX_PATHS]
-    ]
 
 
 def _key_storage() -> Iterator[Finding]:

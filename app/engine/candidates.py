@@ -36,17 +36,22 @@ class Reflectors:
     def __init__(self, send: Send, timing: Timing) -> None:
         self.endpoints: tuple[Endpoint, ...] = ()
         """The reflectors to ask."""
-        self.found: tuple[Endpoint, ...] = ()
-        """The outside endpoints; more than one IPv4 endpoint means a mapping that depends on the destination."""
+        self.seen: dict[Endpoint, Endpoint] = {}
+        """The outside endpoint that each reflector told; see engine/nat.py for what follows from it."""
         self._send = send
         self._timing = timing
         self._asked_at = float("-inf")
         self._waiting: dict[bytes, asyncio.Future[Endpoint]] = {}
         self._asking = asyncio.Lock()
 
+    @property
+    def found(self) -> tuple[Endpoint, ...]:
+        """The outside endpoints, each once."""
+        return tuple(dict.fromkeys(self.seen.values()))
+
     def forget(self) -> None:
         """The network or the socket changed: ask again next time."""
-        self.found = ()
+        self.seen = {}
         self._asked_at = float("-inf")
 
     def receive(self, message: StunMessage) -> bool:
@@ -68,16 +73,16 @@ class Reflectors:
         async with self._asking:
             if loop.time() - self._asked_at < self._timing.reflexive_lifetime:
                 return self.found
-            self.found = await self._ask_all()
-            freshness = 0.0 if self.found else self._timing.reflexive_lifetime - self._timing.reflector_retry
+            self.seen = await self._ask_all()
+            freshness = 0.0 if self.seen else self._timing.reflexive_lifetime - self._timing.reflector_retry
             self._asked_at = loop.time() - freshness
             return self.found
 
-    async def _ask_all(self) -> tuple[Endpoint, ...]:
+    async def _ask_all(self) -> dict[Endpoint, Endpoint]:
         loop = asyncio.get_running_loop()
         questions = {secrets.token_bytes(stun.TRANSACTION_ID_LENGTH): each for each in self.endpoints[:MAX_REFLECTORS]}
         if not questions:
-            return ()
+            return {}
         answers: list[asyncio.Future[Endpoint]] = [loop.create_future() for _ in questions]
         self._waiting.update(zip(questions, answers, strict=True))
         started = loop.time()
@@ -91,7 +96,8 @@ class Reflectors:
         finally:
             for transaction in questions:
                 del self._waiting[transaction]
-        return tuple(dict.fromkeys(answer.result() for answer in answers if answer.done()))
+        answered = zip(questions.values(), answers, strict=True)
+        return {reflector: answer.result() for reflector, answer in answered if answer.done()}
 
     def _send_unanswered(self, questions: dict[bytes, Endpoint]) -> None:
         for transaction, reflector in questions.items():

@@ -131,6 +131,7 @@ VALUES: Mapping[type[control.ControlRequest], Callable[[Engine, Any], Awaitable[
     control.SetAlias: _on_peer(lambda engine, peer, asked: engine.set_alias(peer, asked.alias)),
     control.AcceptKey: _on_peer(lambda engine, peer, asked: engine.accept_new_key(peer, asked.fingerprint)),
     control.Diagnose: lambda engine, _: engine.doctor(),
+    control.ReadReport: lambda engine, _: engine.report(),
 }
 """Requests that are answered by one value, or by Done where the call gives None."""
 

@@ -1,12 +1,14 @@
 """What `doctor` says of a running engine: one finding for each thing that must be well, most basic first. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from app.engine.nat import MappingBehaviour, describe_router, mapping_behaviour, of_family
 from app.engine.state import (
     EngineState,
     Finding,
     HelperStatus,
     NetworkStatus,
+    PeerDetails,
     PeerStatus,
     Problem,
     Protection,
@@ -14,16 +16,23 @@ from app.engine.state import (
 )
 from app.protocol.wire import Endpoint
 
+MAX_NETWORKS = 16
+MAX_PEERS = 16
+"""Of those that are well, and as many again of those that are not."""
 
-def diagnose(state: EngineState, outside: Sequence[Endpoint], hosts: Sequence[Endpoint]) -> tuple[Finding, ...]:
-    """The findings. `outside` is what reflectors see, `hosts` the interfaces' endpoints."""
-    ways = (_addresses(hosts), _outside(outside)) if state.helper.status is HelperStatus.UP else ()
+
+def diagnose(
+    state: EngineState, seen: Mapping[Endpoint, Endpoint], hosts: Sequence[Endpoint], peers: Sequence[PeerDetails]
+) -> tuple[Finding, ...]:
+    """The findings. `seen` is what each reflector saw, `hosts` the interfaces' endpoints."""
+    ways = _addresses(hosts), _outside(seen), _router(seen, hosts)
     return (
         _server(state),
         _helper(state),
-        *ways,  # without the helper nobody can know them
+        *(ways if state.helper.status is HelperStatus.UP else ()),  # without the helper nobody can know them
         *_networks(state),
-        *_peers(state),
+        *_peers(peers),
+        *_paths(peers),
         _drops(state),
     )
 
@@ -58,19 +67,25 @@ def _addresses(hosts: Sequence[Endpoint]) -> Finding:
     return Finding("addresses", False, "No network interface has an address.", "Connect this computer to a network.")
 
 
-def _outside(outside: Sequence[Endpoint]) -> Finding:
-    if not outside:
+def _outside(seen: Mapping[Endpoint, Endpoint]) -> Finding:
+    if seen:
         return Finding(
-            "outside",
-            False,
-            "The server's reflector did not answer over UDP.",
-            "Let UDP out to the server's ports, or only peers in the same local network can be reached.",
+            "outside", True, "Seen from outside as " + ", ".join(map(str, dict.fromkeys(seen.values()))) + "."
         )
-    seen = ", ".join(map(str, outside))
-    if len({each.port for each in outside if ":" not in each.host}) > 1:
-        remedy = "A direct tunnel needs the other side to have an easier router, or a port forwarded on this one."
-        return Finding("outside", False, f"The router gives each destination another port ({seen}).", remedy)
-    return Finding("outside", True, f"Seen from outside as {seen}.")
+    return Finding(
+        "outside",
+        False,
+        "The server's reflector did not answer over UDP.",
+        "Let UDP out to the server's ports, or only peers in the same local network can be reached.",
+    )
+
+
+def _router(seen: Mapping[Endpoint, Endpoint], hosts: Sequence[Endpoint]) -> Finding:
+    message = ". ".join(line[:1].upper() + line[1:] for line in describe_router(seen, hosts)) + "."
+    if mapping_behaviour(of_family(seen, ipv6=False), hosts) is not MappingBehaviour.PORT_DEPENDENT:
+        return Finding("router", True, message)
+    remedy = "A direct tunnel needs the other side to have an easier router, or a port forwarded on this one."
+    return Finding("router", False, message, remedy)
 
 
 def _networks(state: EngineState) -> list[Finding]:
@@ -81,18 +96,40 @@ def _networks(state: EngineState) -> list[Finding]:
     }
     return [
         Finding(f"network {each.name}", sayings[each.protection][0], *sayings[each.protection][1:])
-        for each in state.networks[:16]
+        for each in state.networks[:MAX_NETWORKS]
         if each.status is not NetworkStatus.PENDING  # its secret comes with the approval
     ]
 
 
-def _peers(state: EngineState) -> list[Finding]:
+def _peers(peers: Sequence[PeerDetails]) -> list[Finding]:
+    """Those that are online and can't be talked to."""
     bad = {PeerStatus.FAILED, PeerStatus.UNPROVEN, PeerStatus.KEY_CHANGED}
-    return [
-        _problem(f"peer {each.nickname}", each.problem, f"{each.nickname} is {each.status}.")
-        for each in state.peers
-        if each.status in bad
-    ][:16]
+    return [_without_tunnel(each) for each in peers if each.peer.status in bad][:MAX_PEERS]
+
+
+def _without_tunnel(details: PeerDetails) -> Finding:
+    peer = details.peer
+    name = peer.alias or peer.nickname
+    if peer.problem is not None:
+        return _problem(f"peer {name}", peer.problem, "")
+    tried = ", ".join(f"{each.endpoint} ({each.kind}: {each.status})" for each in details.candidates[:8])
+    remedy = "Buri goes on trying. Both sides' `buri doctor` tell what their routers do; UDP must get out on both."
+    return Finding(f"peer {name}", False, f"No path was found. Tried: {tried or 'nothing yet'}.", remedy)
+
+
+def _paths(peers: Sequence[PeerDetails]) -> list[Finding]:
+    """How each peer with a tunnel is reached."""
+    return [_path(each) for each in peers if each.peer.path is not None][:MAX_PEERS]
+
+
+def _path(details: PeerDetails) -> Finding:
+    peer = details.peer
+    kind = next((each.kind for each in details.candidates if each.endpoint == peer.endpoint), "")
+    latency = "" if peer.latency is None else f", {peer.latency * 1_000:.1f} ms"
+    others = sum(each.status == "checked" for each in details.candidates)
+    more = f"; {others} more answered" if others else ""
+    place = f"{peer.endpoint} ({kind})" if kind else peer.endpoint
+    return Finding(f"path to {peer.alias or peer.nickname}", True, f"{peer.path}, {place}{latency}{more}.")
 
 
 def _drops(state: EngineState) -> Finding:

@@ -8,14 +8,16 @@ to the part that carries it out. Runs in any asyncio loop, without Qt and withou
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 
+from app.base.logs import recent_lines
 from app.base.tasks import Tasks
 from app.engine.account import OwnAccount
 from app.engine.candidates import ListAddresses, host_endpoints, read_addresses, resolve_reflectors
-from app.engine.chat import Chat
 from app.engine.chat_facade import ChatFacade
+from app.engine.chat_store import ChatStore
 from app.engine.contacts import Contacts
 from app.engine.conversations import Conversations
 from app.engine.deadlines import Deadlines
@@ -33,7 +35,6 @@ from app.engine.report import Facts, write_report
 from app.engine.settings import Memory, Profile, ServerMemory
 from app.engine.snapshot import Parts, Publisher, Snapshots, parting_problems
 from app.engine.state import (
-    ChatMessage,
     EngineState,
     Finding,
     JoinResult,
@@ -117,17 +118,25 @@ class Engine(ChatFacade):
         )
         self._peers = self._make_peers()
         self._pings = Pings(self._send_to, self._place)
-        self._chat = Chat(self._peers.send_message, self._peers.is_up, self._deadlines.changed, self._recorder.mark)
-        self._chat.restore(known.chat, known.chat_marks)
-        self._conversations = Conversations(self._chat, self._networks, self._contacts, self._trust, profile)
+        self._conversations = self._make_conversations()
         self._surroundings = Surroundings(self._network_changed, self._woke)
         self._snapshots = Snapshots(
-            Parts(self._account, self._client, self._helper, self._networks, self._contacts, self._peers)
+            Parts(
+                self._account,
+                self._client,
+                self._helper,
+                self._networks,
+                self._contacts,
+                self._peers,
+                self._conversations,
+            )
         )
         self._refreshing: asyncio.Handle | None = None
         self._reading_statistics = False
         self._hosts_before: Sequence[Endpoint] = ()
         self._stopped = False
+        self._word_came = asyncio.Event()
+        """Wakes those who wait for the server to tell something; never stays set."""
         self._switching = asyncio.Lock()
         """Held while logging in or out is begun: the one ends before the other begins."""
 
@@ -148,11 +157,31 @@ class Engine(ChatFacade):
             self._deadlines.changed,
         )
 
+    def _make_conversations(self) -> Conversations:
+        settings = self._profile.settings
+        store = ChatStore(
+            self._profile.chat_file(self._identity.public, self._server),
+            self._identity,
+            keep_history=settings.chat_history,
+        )
+        return Conversations(
+            store,
+            self._account,
+            self._tasks,
+            self._peers,
+            self._networks,
+            self._contacts,
+            self._trust,
+            self._deadlines.changed,
+            self._publisher.changed,
+        )
+
     # --- start and stop
 
     async def start(self) -> None:
-        """Connect to the helper, and log in if the person left the engine logged in. Returns at once."""
-        self._deadlines.watch((self._peers, self._chat))
+        """Open the chat history, connect to the helper, and log in if the person left the engine logged in."""
+        await self._conversations.open()
+        self._deadlines.watch((self._peers, self._conversations.chat))
         self._surroundings.start()
         self._helper.start()
         if self._account.wanted:
@@ -170,6 +199,7 @@ class Engine(ChatFacade):
         self._deadlines.close()
         self._publisher.close()
         await self._recorder.flush()
+        await self._conversations.close()
         await self._account.close()
         await self._tasks.close()
 
@@ -201,6 +231,8 @@ class Engine(ChatFacade):
         if isinstance(word, Welcome):
             self._welcome(word)
         self._networks.apply(word)
+        self._word_came.set()
+        self._word_came.clear()
         self._refresh_soon()
 
     def _welcome(self, word: Welcome) -> None:
@@ -224,6 +256,7 @@ class Engine(ChatFacade):
             if owner in everywhere:
                 self._peers.fetch_key(owner, (line.fingerprint for line in everywhere[owner].values()))
         self._peers.update(self._networks.shared_peers())
+        self._conversations.networks_changed()
         self._publisher.changed()
 
     # --- what comes from the helper and the peers
@@ -243,18 +276,17 @@ class Engine(ChatFacade):
             logger.exception("a notification could not be handled: %s", type(notification).__name__)
 
     def _message(self, peer: Address, message: TunnelMessage) -> None:
-        now = asyncio.get_running_loop().time()
         match message:
             case ProbeReply():
-                self._pings.receive(peer, message, now)
+                self._pings.receive(peer, message, asyncio.get_running_loop().time())
             case ChatFragment() | ChatAcknowledge():
-                self._chat.receive(peer, message, now)
+                self._conversations.receive(peer, message)
             case StatementGossip():
                 self._networks.hear_gossip(NetworkId(message.network), message.statement)
                 self._refresh_soon()
 
     def _tunnel_up(self, peer: Address) -> None:
-        self._chat.tunnel_up(peer, asyncio.get_running_loop().time())
+        self._conversations.tunnel_up(peer)
         self._gossip(peer)
         if not self._reading_statistics:
             self._reading_statistics = True
@@ -322,8 +354,6 @@ class Engine(ChatFacade):
             dict(self._networks.joined),
             dict(self._contacts.all),
             tuple(self._networks.memory.export()),
-            self._chat.undelivered(),
-            self._chat.marks(),
         )
 
     # --- what it shows
@@ -331,7 +361,7 @@ class Engine(ChatFacade):
     @property
     def state(self) -> EngineState:
         """The present snapshot."""
-        unwritten = (self._account.problem, self._recorder.problem)
+        unwritten = (self._account.problem, self._recorder.problem, *self._conversations.problems)
         problems = tuple(problem_of(each) for each in unwritten if each is not None)
         return self._snapshots.make(self._account.wanted, self._server, problems)
 
@@ -341,10 +371,6 @@ class Engine(ChatFacade):
         Gives the function that ends it.
         """
         return self._publisher.subscribe(callback)
-
-    def chat_history(self, peer: Address, limit: int = 100) -> tuple[ChatMessage, ...]:
-        """The last messages with a peer, oldest first."""
-        return self._chat.history(peer, limit)
 
     # --- the account
 
@@ -377,6 +403,7 @@ class Engine(ChatFacade):
         """Make a network and own it. `invite_only`: without a password, but members need the invite link's secret."""
         network = await self._membership.create(name, password, invite_only)
         await self._recorder.flush()
+        await self._until_told(network)
         return network
 
     async def join_network(
@@ -388,7 +415,15 @@ class Engine(ChatFacade):
         """
         result = await self._membership.join(name, password, invite_secret)
         await self._recorder.flush()
+        await self._until_told(NetworkId(result.network))
         return result
+
+    async def _until_told(self, network: NetworkId) -> None:
+        """The server's word about a network follows its answer; who asked expects to see it in the state."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timing.request_timeout):
+                while network not in self._networks.all:
+                    await self._word_came.wait()
 
     async def leave_network(self, network: NetworkId) -> None:
         """Leave, or take back the wish to join."""
@@ -508,16 +543,25 @@ class Engine(ChatFacade):
         """What the engine finds about itself, most basic first, without secrets."""
         with suppress(EngineError):
             await self._peers.reflectors.ask()
-        return diagnose(self.state, self._peers.reflectors.found, self._host_endpoints())
+        return diagnose(self.state, self._peers.reflectors.seen, self._host_endpoints(), self._all_details())
 
     async def report(self) -> str:
         """Everything that helps to find out why something does not work, without secrets, fit to be shown around."""
-        findings, state = await self.doctor(), self.state
-        peers = [describe_peer(each, self._peers.links.get(parse_address(each.address))) for each in state.peers]
-        outside, hosts = self._peers.reflectors.found, self._host_endpoints()
-        return write_report(
-            Facts(state, self._identity.public.fingerprint_text, findings, "", hosts, outside, peers, ())
+        with suppress(EngineError):
+            await self._peers.reflectors.ask()
+        facts = Facts(
+            time.time(),
+            self.state,
+            self._identity.public.fingerprint_text,
+            self._peers.reflectors.seen,
+            self._host_endpoints(),
+            self._all_details(),
+            recent_lines(),
         )
+        return await asyncio.to_thread(write_report, facts)
+
+    def _all_details(self) -> list[PeerDetails]:
+        return [describe_peer(each, self._peers.links.get(parse_address(each.address))) for each in self.state.peers]
 
     def peer_details(self, peer: Address) -> PeerDetails:
         """What is known of a peer's tunnel beyond its line in the state. Raises EngineError without such a peer."""
@@ -531,4 +575,5 @@ class Engine(ChatFacade):
         for network, each in parting_problems(self._networks).items():
             if each == problem:
                 self._networks.parted.pop(network)
+        self._conversations.dismiss(problem.code)
         self._publisher.changed()

@@ -9,15 +9,20 @@ import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 from app import __version__
+from app.engine.diagnosis import diagnose
 from app.engine.errors import SENTENCES, engine_error
-from app.engine.state import EngineState, Finding, NetworkView, PeerDetails, PeerView, Problem
+from app.engine.nat import describe_router
+from app.engine.state import EngineState, NetworkView, PeerDetails, PeerView, Problem
+from app.protocol.conversation import shown_text
 from app.protocol.wire import Endpoint
 
 MAX_REPORT = 262_144
-"""Characters of a report; the log is last, and its end is cut off."""
+"""Characters of a report; of the log, which is last, the newest lines that fit."""
 MAX_PEERS = 200
 """Peers that are told one by one."""
 MIN_NAME = 3
@@ -38,46 +43,62 @@ Report of Buri. It is meant to be shown to others:
 class Facts:
     """What a report is made of."""
 
+    now: float
+    """In seconds since 1970."""
     state: EngineState
     fingerprint: str
     """Of this computer's identity."""
-    findings: Sequence[Finding]
-    mapping: str
-    """The router's behaviour in one line."""
+    seen: Mapping[Endpoint, Endpoint]
+    """For each reflector that answered, where it saw this computer."""
     hosts: Sequence[Endpoint]
-    outside: Sequence[Endpoint]
     peers: Sequence[PeerDetails]
     log: Sequence[str]
 
 
 def write_report(facts: Facts) -> str:
     """The report."""
-    state = facts.state
-    cover = Cover(state, [each.host for each in (*facts.hosts, *facts.outside)])
-    sections = {
-        "versions": [f"Buri {__version__}, Python {platform.python_version()}, {platform.platform()}"],
-        "identity": [facts.fingerprint],
-        "server": _server(state),
-        "helper": _helper(state),
-        "this computer's addresses": [
-            *(f"{each}  host" for each in facts.hosts),
-            *(f"{each}  reflexive" for each in facts.outside),
-            facts.mapping,
-        ],
-        "networks": [_network(cover.network(each)) for each in state.networks],
-        "peers": [line for each in facts.peers[:MAX_PEERS] for line in _peer(cover.peer(each.peer), each)],
-        "problems": [_problem(cover.problem(each)) for each in state.problems],
-        "findings": [f"{'well' if each.ok else 'BAD '}  {each.name}: {each.message}" for each in facts.findings],
-        "counters": [f"{name}: {count}" for name, count in state.counters],
-        "log": facts.log,
-    }
-    text = "\n".join(_section(title, lines) for title, lines in sections.items())
-    preamble = _PREAMBLE % (state.server.pool or "none yet")
-    return f"{preamble}\n{cover.hide(text)}"[:MAX_REPORT]
+    cover = Cover(facts.state, [each.host for each in (*facts.hosts, *facts.seen, *facts.seen.values())])
+    state = cover.state(facts.state)
+    peers = [replace(each, peer=cover.peer(each.peer)) for each in facts.peers]
+    text = cover.hide("\n".join(_section(*each) for each in _sections(facts, state, peers)))
+    text = f"{_PREAMBLE % (state.server.pool or 'none yet')}\n{text}\n\n[log]\n"[:MAX_REPORT]
+    return text + _newest([shown_text(cover.hide(line)) for line in facts.log], MAX_REPORT - len(text))
+
+
+def _sections(facts: Facts, state: EngineState, peers: Sequence[PeerDetails]) -> list[tuple[str, Iterable[str]]]:
+    findings = diagnose(state, facts.seen, facts.hosts, peers)
+    written = datetime.fromtimestamp(facts.now, UTC).isoformat(" ", "seconds")
+    return [
+        ("versions", [f"Buri {__version__}, Python {platform.python_version()}, {platform.platform()}", written]),
+        ("identity", [facts.fingerprint]),
+        ("server", _server(state)),
+        ("helper", _helper(state)),
+        ("this computer's endpoints", [*(f"{each}  host" for each in facts.hosts), *_reflexive(facts.seen)]),
+        ("router", describe_router(facts.seen, facts.hosts)),
+        ("networks", map(_network, state.networks)),
+        ("peers", (line for each in peers[:MAX_PEERS] for line in _peer(each, facts.now))),
+        ("problems", map(_problem, state.problems)),
+        ("findings", (f"{'well' if each.ok else 'BAD '}  {each.name}: {each.message}" for each in findings)),
+        ("counters", (f"{name}: {count}" for name, count in state.counters)),
+    ]
+
+
+def _newest(lines: Sequence[str], room: int) -> str:
+    kept: list[str] = []
+    for line in reversed(lines):
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return "\n".join(reversed(kept)) + "\n" if kept else "nothing\n"
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
     return "\n".join(["", f"[{title}]", *(list(lines) or ["none"])])
+
+
+def _reflexive(seen: Mapping[Endpoint, Endpoint]) -> list[str]:
+    return [f"{outside}  reflexive, seen by {reflector}" for reflector, outside in seen.items()]
 
 
 def _server(state: EngineState) -> list[str]:
@@ -101,13 +122,17 @@ def _network(network: NetworkView) -> str:
     return ", ".join(words)
 
 
-def _peer(peer: PeerView, details: PeerDetails) -> list[str]:
-    tunnel = f", {details.suite_name}, {details.rekeys} rekeys" if details.suite_name else ""
-    traffic = f", sent {peer.sent_bytes}, received {peer.received_bytes} bytes" if tunnel else ""
-    head = f"{peer.nickname}  {peer.address}  {peer.status}{tunnel}{traffic}"
-    ways = [
+def _peer(details: PeerDetails, now: float) -> list[str]:
+    peer = details.peer
+    head = f"{peer.nickname}  {peer.address}  {peer.status}"
+    if details.suite_name:
+        head += f", {details.suite_name}, {details.rekeys} rekeys"
+        head += f", sent {peer.sent_bytes}, received {peer.received_bytes} bytes"
+    if peer.last_received is not None:
+        head += f", heard {max(0.0, now - peer.last_received):.0f} s ago"
+    ways = (
         f"  {each.endpoint}  {each.kind}  {each.status}{_milliseconds(each.round_trip)}" for each in details.candidates
-    ]
+    )
     return [head, *ways]
 
 
@@ -122,36 +147,42 @@ def _problem(problem: Problem) -> str:
 class Cover:
     """Puts neutral words in the place of what strangers need not know."""
 
-    def __init__(self, state: EngineState, own_addresses: Iterable[str]) -> None:
-        self._names: dict[str, str] = {}
+    def __init__(self, state: EngineState, open_addresses: Iterable[str]) -> None:
+        """`open_addresses` are told in full."""
         self._networks = {each.id: f"network {n}" for n, each in enumerate(state.networks, 1)}
         self._peers = {each.address: f"peer {n}" for n, each in enumerate(state.peers, 1)}
+        self._names = {str(Path.home()): "~", state.server.nickname: "this computer", state.server.name: "the server"}
         for network in state.networks:
             self._names.setdefault(network.name, self._networks[network.id])
         for peer in state.peers:
             for name in (peer.alias, peer.nickname):
                 self._names.setdefault(name, self._peers[peer.address])
-        self._names.setdefault(state.server.nickname, "this computer")
-        self._names.setdefault(state.server.name, "the server")
         self._names.pop("", None)
-        self._own = {str(ip_address(each.partition("%")[0])) for each in own_addresses}
-        self._own.add(state.server.host)
+        self._open = {str(ip_address(each.partition("%")[0])) for each in open_addresses} | {state.server.host}
         self._pool = ip_network(state.server.pool) if state.server.pool else None
         self._pattern = _any_of(self._names)
 
-    def network(self, network: NetworkView) -> NetworkView:
-        """A network under a neutral name."""
-        return replace(network, name=self._networks[network.id])
+    def state(self, state: EngineState) -> EngineState:
+        """The state under neutral names."""
+        return replace(
+            state,
+            networks=tuple(replace(each, name=self._networks[each.id]) for each in state.networks),
+            peers=tuple(map(self.peer, state.peers)),
+            problems=tuple(map(self._problem, state.problems)),
+        )
 
     def peer(self, peer: PeerView) -> PeerView:
         """A peer under a neutral name."""
-        return replace(peer, nickname=self._peers[peer.address], alias="")
+        problem = None if peer.problem is None else self._problem(peer.problem)
+        return replace(peer, nickname=self._peers[peer.address], alias="", problem=problem)
 
-    def problem(self, problem: Problem) -> Problem:
-        """A problem whose sentences name neutral names."""
+    def _problem(self, problem: Problem) -> Problem:
         if problem.code not in SENTENCES:
             return replace(problem, message=self.hide(problem.message))
-        details = {name: self._names.get(value, value) for name, value in problem.details}
+        details = {
+            name: ", ".join(self._names.get(part, part) for part in value.split(", "))
+            for name, value in problem.details
+        }
         return replace(problem, message=engine_error(problem.code, **details).message)
 
     def hide(self, text: str) -> str:
@@ -166,7 +197,7 @@ class Cover:
         except ValueError:
             return match[0]
         virtual = self._pool is not None and address in self._pool
-        if virtual or address.is_loopback or address.is_unspecified or str(address) in self._own:
+        if virtual or address.is_loopback or address.is_unspecified or str(address) in self._open:
             return match[0]
         if address.version == 4:
             return ".".join([*match[1].split(".")[:2], "x", "x"])

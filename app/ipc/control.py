@@ -259,6 +259,10 @@ class Diagnose(ControlRequest, frozen=True):
     """Answered by a list of Finding, most basic first."""
 
 
+class ReadReport(ControlRequest, frozen=True):
+    """Everything that helps to find out why something does not work, fit to be shown around. Answered by its text."""
+
+
 # --- answers
 
 

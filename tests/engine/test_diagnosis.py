@@ -2,11 +2,14 @@
 
 from app.engine.diagnosis import diagnose
 from app.engine.state import (
+    CandidateView,
     EngineState,
     HelperStatus,
     HelperView,
     NetworkStatus,
     NetworkView,
+    PathKind,
+    PeerDetails,
     PeerStatus,
     PeerView,
     Problem,
@@ -17,6 +20,7 @@ from app.engine.state import (
 from app.protocol.wire import Endpoint
 
 HOST, OUTSIDE, OTHER = Endpoint("192.168.1.2", 4), Endpoint("203.0.113.1", 4), Endpoint("203.0.113.1", 5)
+REFLECTOR, SECOND = Endpoint("198.51.100.1", 1), Endpoint("198.51.100.1", 2)
 PROBLEM = Problem("x", "It broke.", "Badly.", "Mend it.")
 
 
@@ -24,16 +28,32 @@ def network(protection: Protection) -> NetworkView:
     return NetworkView(1, "1", "family", "", False, NetworkStatus.ONLINE, False, False, 0, protection, True)
 
 
+def peer(status: PeerStatus, *candidates: CandidateView, path: PathKind | None = None) -> PeerDetails:
+    endpoint = candidates[0].endpoint if candidates and path is not None else ""
+    view = PeerView("10.0.0.2", "", "ben", status, path=path, endpoint=endpoint, latency=0.0124 if path else None)
+    return PeerDetails(view, "", 0, candidates)
+
+
 def test_a_healthy_engine_has_only_good_findings() -> None:
     state = EngineState(
         server=ServerView(ServerStatus.ONLINE, "example.org", 12_975, address="10.0.0.1"),
         helper=HelperView(HelperStatus.UP, "buri0", 4_000, True),
         networks=(network(Protection.PROVED),),
-        peers=(PeerView("10.0.0.2", "", "ben", PeerStatus.DIRECT),),
     )
-    findings = diagnose(state, [OUTSIDE], [HOST])
+    ben = peer(
+        PeerStatus.DIRECT,
+        CandidateView("203.0.113.9:4", "peer-reflexive", "in use", 0.0124),
+        CandidateView("192.168.1.9:4", "host", "checked", 0.1),
+        path=PathKind.DIRECT,
+    )
+    findings = diagnose(state, {REFLECTOR: OUTSIDE, SECOND: OUTSIDE}, [HOST], [ben])
     assert all(each.ok for each in findings)
-    assert [each.name for each in findings][:4] == ["server", "helper", "addresses", "outside"]
+    assert [each.name for each in findings] == [
+        *("server", "helper", "addresses", "outside", "router", "network family", "path to ben", "drops")
+    ]
+    told = {each.name: each.message for each in findings}
+    assert told["path to ben"] == "direct, 203.0.113.9:4 (peer-reflexive), 12.4 ms; 1 more answered."
+    assert told["outside"] == "Seen from outside as 203.0.113.1:4."
 
 
 def test_every_trouble_comes_with_what_to_do() -> None:
@@ -41,20 +61,23 @@ def test_every_trouble_comes_with_what_to_do() -> None:
         server=ServerView(ServerStatus.WAITING, problem=PROBLEM),
         helper=HelperView(HelperStatus.UP, "buri0", 4_000, True),
         networks=(network(Protection.MISSING),),
-        peers=(PeerView("10.0.0.2", "", "ben", PeerStatus.FAILED),),
         counters=(("check-malformed", 3),),
     )
-    for outside in ([], [OUTSIDE, OTHER]):
-        findings = {each.name: each for each in diagnose(state, outside, [])}
-        assert all(each.remedy for each in findings.values() if not each.ok)
-        assert not findings["outside"].ok
-        assert findings["server"].message == "It broke. Badly."
-        assert "check-malformed: 3" in findings["drops"].message
-    logged_out = diagnose(EngineState(), [], [])
-    assert "Logged out" in logged_out[0].message
+    ben = peer(PeerStatus.FAILED, CandidateView("192.168.1.9:4", "host", "failed"))
+    findings = {each.name: each for each in diagnose(state, {REFLECTOR: OUTSIDE, SECOND: OTHER}, [], [ben])}
+    assert all(each.remedy for each in findings.values() if not each.ok)
+    assert not findings["router"].ok
+    assert "address-and-port-dependent" in findings["router"].message
+    assert findings["peer ben"].message == "No path was found. Tried: 192.168.1.9:4 (host: failed)."
+    assert findings["server"].message == "It broke. Badly."
+    assert "check-malformed: 3" in findings["drops"].message
+    unheard = {each.name: each for each in diagnose(state, {}, [], [peer(PeerStatus.UNPROVEN)])}
+    assert not unheard["outside"].ok
+    assert unheard["router"].ok  # what can't be told is no fault of the router
+    assert "Logged out" in diagnose(EngineState(), {}, [], [])[0].message
 
 
 def test_without_the_helper_only_the_helper_is_to_blame() -> None:
     state = EngineState(server=ServerView(ServerStatus.ONLINE), helper=HelperView(HelperStatus.ABSENT, problem=PROBLEM))
-    findings = diagnose(state, [], [])
+    findings = diagnose(state, {}, [], [])
     assert [(each.name, each.remedy) for each in findings if not each.ok] == [("helper", "Mend it.")]
