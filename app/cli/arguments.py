@@ -59,7 +59,9 @@ def _gui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--passphrase-file", type=Path, metavar="FILE", help="first line: the passphrase of the private key's file"
     )
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="error")
+    parser.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), help="by default as chosen in the preferences"
+    )
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:

@@ -1,22 +1,73 @@
 """`buri gui`: the desktop app, with its window and tray icon; imports Qt only here."""
 
+import os
+import re
+import socket
+import sys
 from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
 
-from app.base.logs import set_up_logging
-from app.cli.outcome import command_error
+from app.cli.outcome import CommandError, ExitCode, command_error
 from app.engine.errors import EngineError
 from app.engine.identity import choose_storage, read_passphrase
 
 
 def run(arguments: Namespace) -> int:
     """Run until the person quits; gives the exit code."""
-    set_up_logging(arguments.log_level)
-    from app.ui import application
-    from app.ui.session import Launch
-
+    if not _has_display():
+        raise CommandError(
+            ExitCode.FAILED,
+            "no-display",
+            "There is no screen to show a window on.",
+            "No display answers: see DISPLAY and WAYLAND_DISPLAY.",
+            "Run it on a desktop, or use `buri up` and the other verbs here.",
+        )
     try:
         passphrase = read_passphrase(arguments.passphrase_file)
     except EngineError as error:
         raise command_error(error) from error
     storage = choose_storage(arguments.key_file, passphrase)
-    return application.run(Launch(arguments.link or "", arguments.hidden, storage, passphrase))
+    from app.ui import application
+    from app.ui.session import Launch
+    from app.ui.single_instance import FirstDoesNotAnswer
+
+    try:
+        return application.run(
+            Launch(arguments.link or "", arguments.hidden, storage, passphrase, arguments.log_level or "")
+        )
+    except FirstDoesNotAnswer as error:
+        raise CommandError(
+            ExitCode.FAILED,
+            "gui-hangs",
+            "Buri's window runs already, but does not answer.",
+            str(error),
+            "End that process, then start it again.",
+        ) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{place}{error.strerror or error}."
+        raise CommandError(
+            ExitCode.FAILED, "home-unusable", "Buri's folder can't be used.", message, "Choose one with --home."
+        ) from None
+
+
+def _has_display() -> bool:
+    """Whether Qt finds a screen: without one it would end the process with a core dump."""
+    if not sys.platform.startswith("linux"):
+        return True
+    if os.environ.get("WAYLAND_DISPLAY") or os.environ.get("QT_QPA_PLATFORM"):
+        return True
+    display = os.environ.get("DISPLAY", "")
+    local = re.match(r"(?:unix)?:(\d{1,5})(?:\.\d+)?$", display)
+    return _listens(Path(f"/tmp/.X11-unix/X{local[1]}")) if local else bool(display)  # noqa: S108 - X's own place
+
+
+def _listens(path: Path) -> bool:
+    """Whether an X server is there. Some listen only on the abstract name, which has no file."""
+    for name in (str(path), f"\0{path}"):
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.settimeout(1.0)
+            probe.connect(name)
+            return True
+    return False

@@ -6,16 +6,27 @@ must be there quickly. One window for each chat, ping and peer: a second wish ra
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QWidget
 
-from app.engine.state import Conversation, MemberView, NetworkView, PeerView
+from app.engine.state import Conversation, MemberView, NetworkView, PeerView, Problem
+from app.platform import paths
 from app.protocol.wire import NetworkId, parse_address
 from app.ui.engine_bridge import EngineBridge
-from app.ui.preferences import CustomCommand, Preferences
+from app.ui.helper_start import HelperStarter
+from app.ui.hosted_server import HostedServer
+from app.ui.preferences import CustomCommand, Preferences, PreferencesError
 from app.ui.session import Session
+from app.ui.translations import _
+
+if TYPE_CHECKING:
+    from app.ui.mends import Mend
+
+HOSTED_FOLDER: Final = "hosted-server"
 
 
 class Actions(QObject):
@@ -25,9 +36,18 @@ class Actions(QObject):
     window_wanted = Signal()
     """The main window should be shown and raised."""
 
-    def __init__(self, bridge: EngineBridge, session: Session, preferences: Preferences) -> None:
+    def __init__(
+        self,
+        bridge: EngineBridge,
+        session: Session,
+        preferences: Preferences,
+        hosted: HostedServer | None = None,
+    ) -> None:
+        """`hosted` is the server on this computer; by default that of this home."""
         super().__init__()
         self.bridge, self.session, self.preferences = bridge, session, preferences
+        self.hosted = hosted or HostedServer(paths.state_folder() / HOSTED_FOLDER)
+        self._helper_starter = HelperStarter()
         self.main_window: QWidget | None = None
         self._windows: dict[object, QWidget] = {}
         self.drafts: dict[Conversation, str] = {}
@@ -185,6 +205,173 @@ class Actions(QObject):
         from app.ui.chat_window import ChatWindow
 
         self._raise(("chat", conversation), lambda: ChatWindow(self, conversation))
+
+    def open_ping(self, peer: PeerView) -> None:
+        """Pings to a peer, live."""
+        from app.ui.ping_window import PingWindow
+
+        self._raise(("ping", peer.address), lambda: PingWindow(self, peer.address))
+
+    # --- the app itself
+
+    def welcome(self, link: str = "") -> None:
+        """The first start: a way to a server."""
+        from app.ui.welcome import Welcome
+
+        window = self._raise("welcome", lambda: Welcome(self.main_window, self, link))
+        if link and isinstance(window, Welcome):
+            window.use_link(link)
+
+    def open_link(self, text: str = "") -> None:
+        """Show what an invite link leads to; without one it is asked for."""
+        from app.ui.links import open_link
+        from app.ui.server_dialogs import OpenLink
+
+        if text:
+            open_link(self, text)
+        else:
+            self._raise("link", lambda: OpenLink(self.main_window, self.open_link))
+
+    def tell_known_server(self) -> None:
+        """An invite to the server that is in use already."""
+        from app.ui.session_dialog import Told
+
+        text = _("This computer uses that server already. To meet friends there, join a network or create one.")
+        self._raise("known server", lambda: Told(self.main_window, _("Nothing needs to be done"), text))
+
+    def change_server(self, link: str = "") -> None:
+        """Use another server."""
+        from app.ui.server_dialogs import ChangeServer
+
+        self._raise(("server", link), lambda: ChangeServer(self.main_window, self.session, link, self.join_network))
+
+    def preferences_dialog(self, page: str = "") -> None:
+        """The preferences, at a page."""
+        from app.ui.preferences_dialog import PreferencesDialog
+
+        window = self._raise("preferences", lambda: PreferencesDialog(self.main_window, self))
+        if page and isinstance(window, PreferencesDialog):
+            window.show_page(page)
+
+    def about(self) -> None:
+        """Version and licences."""
+        from app.ui.about import About
+
+        self._raise("about", lambda: About(self.main_window))
+
+    def report(self) -> None:
+        """The diagnostics report."""
+        from app.ui.report_window import ReportWindow
+
+        self._raise("report", lambda: ReportWindow(self.session))
+
+    def show_problem(self, problem: Problem) -> None:
+        """Tell something that failed; several are told one after the other."""
+        from app.ui.problem_window import ProblemWindow
+
+        window = self._windows.get("problem")
+        if not isinstance(window, ProblemWindow):
+            window = self._windows["problem"] = ProblemWindow(self.main_window, self)
+        window.tell(problem)
+
+    def mends(self, problem: Problem) -> tuple["Mend", ...]:
+        """The buttons that belong to a problem."""
+        from app.ui.mends import mends_of
+
+        return mends_of(self, problem)
+
+    def dismiss(self, problem: Problem) -> None:
+        """It was read."""
+        self.bridge.look(lambda engine: engine.dismiss(problem), None)
+
+    def open_folder(self, folder: Path) -> None:
+        """In the file manager."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    # --- identity, and ways out of a trouble
+
+    def edit_nickname(self) -> None:
+        """How others see this computer."""
+        from app.ui.identity_dialogs import EditNickname
+
+        self._raise("nickname", lambda: EditNickname(self.main_window, self.session))
+
+    def backup_identity(self) -> None:
+        """Write the private key to an encrypted file."""
+        from app.ui.identity_dialogs import BackUpIdentity
+
+        self._raise("backup", lambda: BackUpIdentity(self.main_window, self.session))
+
+    def restore_identity(self) -> None:
+        """Take the private key of a backup."""
+        from app.ui.identity_dialogs import RestoreIdentity
+
+        self._raise("restore", lambda: RestoreIdentity(self.main_window, self.session))
+
+    def new_identity(self) -> None:
+        """Become somebody new."""
+        from app.ui.identity_dialogs import NewIdentity
+
+        self._raise("new identity", lambda: NewIdentity(self.main_window, self.session))
+
+    def choose_key_storage(self) -> None:
+        """Where the first private key goes."""
+        from app.ui.identity_dialogs import ChooseKeyPlace
+
+        self._raise("key place", lambda: ChooseKeyPlace(self.main_window, self.session))
+
+    def unlock_identity(self) -> None:
+        """Type the passphrase of the private key's file."""
+        from app.ui.identity_dialogs import UnlockIdentity
+
+        self._raise("unlock", lambda: UnlockIdentity(self.main_window, self.session))
+
+    def restart_engine(self) -> None:
+        """Try again."""
+        self.bridge.run(self, self.session.restart)
+
+    def start_helper(self) -> None:
+        """Let the system start the privileged helper."""
+        self.bridge.run(self, self._helper_starter.start)
+
+    def put_aside(self, trouble: Problem) -> None:
+        """Start with a fresh file in place of a broken one, after a question."""
+        from app.ui.session_dialog import Confirmation
+
+        text = _(
+            "{place} is renamed and kept, and Buri starts with a fresh one. If it held your networks, you join them "
+            "again; the private key is not touched."
+        ).format(place=dict(trouble.details).get("place", ""))
+        title, button = _("Start with a fresh file?"), _("&Start fresh")
+        self._raise(
+            "put aside",
+            lambda: Confirmation(
+                self.main_window, self.session, title, text, button, lambda: self.session.put_aside(trouble)
+            ),
+        )
+
+    def take_over(self) -> None:
+        """Stop the engine that runs elsewhere, after a question."""
+        from app.ui.session_dialog import Confirmation
+
+        text = _("Another Buri runs for this folder, perhaps in a terminal. It is ended, and this window takes over.")
+        title, button = _("Stop the other one?"), _("&Stop it")
+        self._raise(
+            "take over",
+            lambda: Confirmation(self.main_window, self.session, title, text, button, self.session.take_over),
+        )
+
+    def fresh_preferences(self) -> None:
+        """Give up a window.json that can't be read; it is kept under another name."""
+        try:
+            self.preferences.start_fresh()
+        except PreferencesError as error:
+            self.show_problem(self.preferences.problem(error))
+
+    async def close(self) -> None:
+        """At the end of the app: what runs beside the engine."""
+        await self._helper_starter.close()
+        await self.hosted.close()
 
     # --- windows
 

@@ -1,7 +1,7 @@
 """The desktop app as a process: Qt's application, the asyncio loop inside it, and all parts put together.
 
 Composition root, started by app/cli/gui.py. One instance for each home: a second start hands its link over and raises
-the first one's window.
+the first one's window. The window is shown first; engine, tray and hosted server follow.
 """
 
 import asyncio
@@ -9,59 +9,197 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final
 
 os.environ.setdefault("QT_API", "pyside6")  # qasync would try PyQt5 first
 
 import qasync
+from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QObject
+from PySide6.QtGui import QSessionManager
 from PySide6.QtWidgets import QApplication
 
 from app import __version__
+from app.base.logs import set_up_logging
+from app.base.tasks import Tasks
+from app.engine.errors import engine_error, problem_of
 from app.platform import paths
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
+from app.ui.icons import icon
 from app.ui.main_window import MainWindow
 from app.ui.preferences import Preferences
 from app.ui.session import Launch, Session
+from app.ui.single_instance import SingleInstance
 from app.ui.theme import Theme
 from app.ui.translations import choose_language
 
 logger = logging.getLogger(__name__)
 
+END_DEADLINE: Final = 20.0
+"""Seconds in which everything must have ended; what hangs then is left to the system."""
+
 
 def run(launch: Launch) -> int:
-    """Show the app until the person quits; gives the exit code."""
+    """Show the app until the person quits; gives the exit code.
+
+    Raises FirstDoesNotAnswer if another app has this home and hangs, or OSError if its folders can't be used.
+    """
+    QCoreApplication.setApplicationName("Buri")  # before the application is made: X11 takes its class from it
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
-    application.setApplicationName("Buri")
+    instance = SingleInstance(paths.private_folder(paths.runtime_folder()))
+    if not instance.claim(launch.link):
+        return 0
+    try:
+        return _run_first(application, launch, instance)
+    finally:
+        instance.release()
+
+
+def _run_first(application: QApplication, launch: Launch, instance: SingleInstance) -> int:
     application.setApplicationVersion(__version__)
     application.setDesktopFileName("buri")
     application.setQuitOnLastWindowClosed(False)
+    application.setWindowIcon(icon("buri"))
     with qasync.QEventLoop(application) as loop:
         asyncio.set_event_loop(loop)
-        return int(loop.run_until_complete(_live(application, launch)))
+        return int(loop.run_until_complete(App(application, launch, instance).live()))
 
 
-async def _live(application: QApplication, launch: Launch) -> int:
-    over = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, over.set)
-    preferences = Preferences(paths.private_folder(paths.config_folder()))
-    choose_language(preferences.choices.language)
-    theme = Theme(application)
-    theme.choose(preferences.choices.colours)
-    bridge = EngineBridge()
-    session = Session(bridge, launch)
-    actions = Actions(bridge, session, preferences)
-    actions.quit_wanted.connect(over.set)
-    window = MainWindow(actions)
-    actions.main_window = window
-    if not launch.hidden:
-        window.show()
-    try:
-        await session.start()
-        await over.wait()
-    finally:
-        window.close()
-        await session.stop()
-        await bridge.close()
-    return 0
+class App(QObject):
+    """All parts of the running app, from the first window to the last sign."""
+
+    def __init__(self, application: QApplication, launch: Launch, instance: SingleInstance) -> None:
+        super().__init__()
+        self._application, self._launch = application, launch
+        self._over = asyncio.Event()
+        self._tasks = Tasks()
+        self.preferences = Preferences(paths.private_folder(paths.config_folder()))
+        self._level = launch.log_level
+        set_up_logging(self._level or self.preferences.choices.log_level)
+        choose_language(self.preferences.choices.language or QLocale.system().name())
+        self._theme = Theme(application)
+        self._theme.choose(self.preferences.choices.colours)
+        self.bridge = EngineBridge()
+        self.session = Session(self.bridge, launch)
+        self.actions = Actions(self.bridge, self.session, self.preferences)
+        self.window = MainWindow(self.actions)
+        self.actions.main_window = self.window
+        self._wire(instance)
+
+    def _wire(self, instance: SingleInstance) -> None:
+        self.preferences.changed.connect(self._preferences_changed)
+        self.bridge.problem_met.connect(self.actions.show_problem)
+        self.actions.quit_wanted.connect(self._over.set)
+        self.actions.window_wanted.connect(self.raise_window)
+        instance.called.connect(self._called)
+        self.window.installEventFilter(self)
+        self._application.installEventFilter(self)
+        self._application.commitDataRequest.connect(self._session_ends)
+
+    async def live(self) -> int:
+        """Until the person quits, or the system does."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._over.set)
+        loop.set_exception_handler(self._loop_failed)
+        with self._failures_told():
+            if not (self._launch.hidden or self.preferences.choices.start_hidden):
+                self.window.show()
+            self._tasks.start("start", self._begin())
+            await self._over.wait()
+            self.window.removeEventFilter(self)
+            self.window.close()
+            await self._end()
+        return 0
+
+    async def _begin(self) -> None:
+        """What the window need not wait for."""
+        await asyncio.sleep(0)
+        if self.preferences.error is not None:
+            self.actions.show_problem(self.preferences.problem(self.preferences.error))
+        if self.preferences.choices.host_server:
+            self.bridge.run(self, self.actions.hosted.start)
+        await self.session.start()
+        if self._launch.link:
+            self.actions.open_link(self._launch.link)
+        elif self.session.trouble is not None and not self.window.isVisible():
+            self.raise_window()  # somebody must learn that nothing runs
+
+    async def _end(self) -> None:
+        try:
+            async with asyncio.timeout(END_DEADLINE):
+                await self._tasks.close()
+                await self.session.stop()
+                await self.actions.close()
+                await self.bridge.close()
+        except TimeoutError:
+            logger.error("not everything ended in %d seconds", END_DEADLINE)
+
+    # --- the window
+
+    def raise_window(self) -> None:
+        """Show the main window above the others."""
+        if self.window.isMinimized():
+            self.window.showNormal()
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The window is closed to the tray or ends the app; the system's wish to quit ends it in order."""
+        if event.type() is QEvent.Type.Quit and watched is self._application:
+            self._over.set()
+            return True
+        if event.type() is QEvent.Type.Close and watched is self.window:
+            event.ignore()
+            self._close_window()
+            return True
+        return False
+
+    def _close_window(self) -> None:
+        self._over.set()
+
+    def _called(self, link: str) -> None:
+        """The app was started a second time."""
+        self.raise_window()
+        if link:
+            self.actions.open_link(link)
+
+    def _preferences_changed(self) -> None:
+        choices = self.preferences.choices
+        self._theme.choose(choices.colours)
+        choose_language(choices.language or QLocale.system().name())
+        if not self._launch.log_level and choices.log_level != self._level:
+            self._level = choices.log_level
+            set_up_logging(choices.log_level)
+
+    def _session_ends(self, _manager: QSessionManager) -> None:
+        self._over.set()
+
+    # --- mistakes of ours
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        """What a slot of ours does wrong is logged and told; the app lives on."""
+        before, sys.excepthook = sys.excepthook, self._slot_failed
+        try:
+            yield
+        finally:
+            sys.excepthook = before
+
+    def _slot_failed(self, kind: type[BaseException], failure: BaseException, at: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            self._over.set()
+            return
+        logger.error("a window failed", exc_info=(kind, failure, at))
+        self.actions.show_problem(problem_of(engine_error("program-error", reason=kind.__name__)))
+
+    def _loop_failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        failure = context.get("exception")
+        logger.error("%s", context.get("message", "a callback failed"), exc_info=failure)
+        reason = type(failure).__name__ if failure is not None else "a callback failed"
+        self.actions.show_problem(problem_of(engine_error("program-error", reason=reason)))

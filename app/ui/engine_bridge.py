@@ -12,8 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.base.tasks import Tasks
 from app.engine.engine import Engine
-from app.engine.errors import EngineError, engine_error
-from app.engine.snapshot import problem_of
+from app.engine.errors import EngineError, engine_error, problem_of
 from app.engine.state import ChatMessage, EngineState, Problem
 
 logger = logging.getLogger(__name__)
@@ -103,20 +102,30 @@ class EngineBridge(QObject):
 
         Nobody is told once `owner`, a window, is gone. Without `failed` a problem goes to `problem_met`.
         """
+        return self.run(owner, lambda: action(self._running()), done, failed)
+
+    def run(
+        self,
+        owner: QObject,
+        action: Callable[[], Coroutine[Any, Any, Result]],
+        done: Done[Result] | None = None,
+        failed: Failed | None = None,
+    ) -> Call:
+        """Like `call`, for what raises EngineError and needs no engine: the session, a hosted server, files."""
         call = Call(owner)
-        task = self._tasks.start("call", self._run(call, action, done, failed))
+        task = self._tasks.start("call", self._carry_out(call, action, done, failed))
         call.on_cancel(task.cancel)
         return call
 
-    async def _run(
+    async def _carry_out(
         self,
         call: Call,
-        action: Callable[[Engine], Coroutine[Any, Any, Result]],
+        action: Callable[[], Coroutine[Any, Any, Result]],
         done: Done[Result] | None,
         failed: Failed | None,
     ) -> None:
         try:
-            result = await action(self._running())
+            result = await action()
         except EngineError as error:
             self._fail(call, error, failed)
             return

@@ -14,7 +14,10 @@ from msgspec import Meta, Struct, structs
 from PySide6.QtCore import QObject, Signal
 
 from app.base.atomic_file import write_atomically
+from app.engine.state import Problem
+from app.ui.translations import _
 
+FILE_NAME: Final = "window.json"
 MAX_FILE: Final = 1 << 20
 MAX_COMMANDS: Final = 32
 Text = Annotated[str, Meta(max_length=1_024)]
@@ -26,6 +29,15 @@ class ColourScheme(StrEnum):
     SYSTEM = "system"
     LIGHT = "light"
     DARK = "dark"
+
+
+class LogLevel(StrEnum):
+    """How much is written to the log."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    DEBUG = "debug"
 
 
 class CustomCommand(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +70,11 @@ class Choices(Struct, frozen=True, omit_defaults=True):
     collapsed: Annotated[tuple[int, ...], Meta(max_length=4_096)] = ()
     """Ids of networks that are folded in the roster."""
     start_hidden: bool = False
+    close_to_tray: bool = True
+    """Closing the window leaves the tray icon, where there is a tray."""
+    host_server: bool = False
+    """The server on this computer starts with the app."""
+    log_level: LogLevel = LogLevel.WARNING
     told_no_tray: bool = False
     """That there is no tray was said once."""
     geometry: Text = ""
@@ -76,7 +93,7 @@ class Preferences(QObject):
     def __init__(self, folder: Path) -> None:
         """Reads `window.json` in `folder`; see `error` for why it could not be read."""
         super().__init__()
-        self.path = folder / "window.json"
+        self.path = folder / FILE_NAME
         self.error: PreferencesError | None = None
         self.choices = Choices()
         try:
@@ -98,6 +115,27 @@ class Preferences(QObject):
             return msgspec.json.decode(data, type=Choices)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PreferencesError(f"{self.path}: {error}") from error
+
+    def start_fresh(self) -> None:
+        """Keep a file that can't be read under another name, and write the choices that hold now to a new one.
+
+        Raises PreferencesError.
+        """
+        try:
+            self.path.replace(self.path.with_name(f"{FILE_NAME}.aside"))
+        except OSError as error:
+            raise PreferencesError(f"{self.path}: {error.strerror or error}") from error
+        self.error = None
+        self.change()
+
+    def problem(self, error: PreferencesError) -> Problem:
+        """What is shown about a file that can't be read."""
+        return Problem(
+            "window-settings-broken",
+            _("The choices for this window can't be read."),
+            f"{error}.",
+            _("The usual ones hold meanwhile. Mend the file, or start with a fresh one; it is kept."),
+        )
 
     def change(self, **changes: Any) -> None:
         """Replace fields of `choices` and write them. A file that could not be read is not overwritten.
