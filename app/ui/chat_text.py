@@ -11,9 +11,9 @@ from typing import Final
 
 from app.protocol.conversation import shown_text
 
-MAX_SHOWN: Final = 1_600
+MAX_SHOWN: Final = 1_000
 """Characters of a message that the conversation itself shows; the rest has a window of its own."""
-MAX_LINES: Final = 24
+MAX_LINES: Final = 20
 MAX_MARKS: Final = 4
 """Combining marks that one letter keeps: more would tower over other messages, and cost time to lay out."""
 MAX_LINK: Final = 2_048

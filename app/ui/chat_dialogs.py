@@ -1,0 +1,48 @@
+"""What a conversation shows in windows of its own: the question before it is cleared, and a long message whole."""
+
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from app.engine.state import Conversation
+from app.protocol.conversation import shown_text
+from app.ui.chat_text import without_towers
+from app.ui.engine_bridge import EngineBridge
+from app.ui.translations import _
+from app.ui.widgets import Dialog
+
+
+class ClearDialog(Dialog):
+    """Asks before what was said is forgotten."""
+
+    def __init__(
+        self, parent: QWidget, bridge: EngineBridge, conversation: Conversation, name: str, done: Callable[[], object]
+    ) -> None:
+        super().__init__(
+            parent,
+            _("Clear the conversation with {name}?").format(name=name),
+            _("What was said is deleted on this computer, for good. Others keep what they have."),
+            _("C&lear"),
+            destructive=True,
+        )
+        self._bridge, self._conversation, self._done = bridge, conversation, done
+
+    def submit(self) -> None:
+        """Forget it."""
+        self.carry_out(self._bridge, lambda engine: engine.clear_chat(self._conversation), self._cleared)
+
+    def _cleared(self, _result: None) -> None:
+        self._done()
+        self.accept()
+
+
+class WholeMessage(Dialog):
+    """A long message: the editor lays out only what is in sight."""
+
+    def __init__(self, parent: QWidget, text: str) -> None:
+        super().__init__(parent, _("The whole message"), "")
+        self.text = QPlainTextEdit(without_towers(shown_text(text)))
+        self.text.setReadOnly(True)
+        self.text.setAccessibleName(_("The whole message"))
+        self.text.setMinimumSize(440, 360)
+        self.add(self.text)
