@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from app.base.tasks import Tasks
+from app.base.turn import Turn
 from app.engine.errors import EngineError, engine_error, hello_refused, refusal_code, refused
 from app.engine.state import ServerStatus
 from app.engine.timing import Timing
@@ -272,9 +273,11 @@ class MediationClient:
     async def _drive(self, conversation: ClientConversation, reader: asyncio.StreamReader) -> Address | None:
         loop = asyncio.get_running_loop()
         account: Address | None = None
+        turn = Turn()
         while True:
             while (event := conversation.next_event()) is not None:
                 account = self._take(event) or account
+                await turn.breathe()
             self._flush()
             if conversation.closed:
                 return account

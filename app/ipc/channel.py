@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from app.base.turn import Turn
 from app.ipc.schema import MAX_IPC_FRAME, IpcMessage, Reply, Request
 
 _LENGTH = struct.Struct("!I")
@@ -206,9 +207,11 @@ class Caller(Generic[Received]):
 
     async def run(self) -> ChannelError:
         """Read until the channel ends and return what ended it; a message that breaks the schema ends it too."""
+        turn = Turn()
         try:
             while True:
                 self._take(await self._channel.receive())
+                await turn.breathe()
         except ChannelError as error:
             self._lose(error)
             return error
