@@ -1,79 +1,30 @@
-"""Colours, sizes and the style of all windows, light and dark, by the system or by choice.
+"""Colours and sizes of all windows, light and dark, by the system or by choice.
 
-One Fusion style with our own palette, so that every system shows the same window. Other modules take colours from
-`colours()` while they paint and never name one themselves. `apply_theme` is called once by application.py and follows
-the system from then on; whoever caches colours connects to `Theme.changed`.
+One Fusion style with our own palette and style sheet (style_sheet.py), so that every system shows the same window.
+Other modules take colours from `colours()` while they paint and never name one themselves. application.py makes the
+one `Theme`; it follows the system from then on, and whoever caches colours connects to `Theme.changed`.
+
+What a window may say of its widgets, with `setProperty`: `muted`, `heading`, `subheading` on labels, `card` on frames,
+`flat` and `destructive` on buttons.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
+from app.ui.colours import DARK, LIGHT, Colours
 from app.ui.preferences import ColourScheme
+from app.ui.style_sheet import style_sheet
+
+__all__ = ["RADIUS", "SPACE", "Colours", "Theme", "colours", "is_dark"]
 
 SPACE: Final = 8
 """Pixels between things that belong together; windows have twice as much around."""
 RADIUS: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Colours:
-    """One scheme."""
-
-    window: str
-    surface: str
-    raised: str
-    border: str
-    text: str
-    muted: str
-    accent: str
-    on_accent: str
-    direct: str
-    relayed: str
-    connecting: str
-    failed: str
-    offline: str
-    blocked: str
-    attention: str
-
-
-LIGHT: Final = Colours(
-    window="#f5f6f8",
-    surface="#ffffff",
-    raised="#eceef2",
-    border="#d9dce3",
-    text="#1b1f27",
-    muted="#606979",
-    accent="#2563c9",
-    on_accent="#ffffff",
-    direct="#1d8a4a",
-    relayed="#2b6fd6",
-    connecting="#a86f00",
-    failed="#c2410c",
-    offline="#8d95a3",
-    blocked="#b42318",
-    attention="#b45309",
-)
-DARK: Final = Colours(
-    window="#16191f",
-    surface="#1d2129",
-    raised="#282d37",
-    border="#353b47",
-    text="#e8ebf0",
-    muted="#9aa3b2",
-    accent="#6ea3ff",
-    on_accent="#0d1520",
-    direct="#4cc779",
-    relayed="#6ea3ff",
-    connecting="#e0ac3f",
-    failed="#ff8a5c",
-    offline="#6f7889",
-    blocked="#ff7a6e",
-    attention="#f2b04a",
-)
+CHOSEN: Final = "chosenColours"
+"""The application's property that holds the choice."""
 
 
 class Theme(QObject):
@@ -84,6 +35,7 @@ class Theme(QObject):
     def __init__(self, application: QApplication) -> None:
         super().__init__(application)
         self._application = application
+        self._shown: Colours | None = None
         application.setStyle("Fusion")
         application.styleHints().colorSchemeChanged.connect(self._apply)
         self._apply()
@@ -91,19 +43,28 @@ class Theme(QObject):
     def choose(self, scheme: ColourScheme) -> None:
         """Light, dark, or what the system says."""
         wanted = {ColourScheme.LIGHT: Qt.ColorScheme.Light, ColourScheme.DARK: Qt.ColorScheme.Dark}
+        self._application.setProperty(CHOSEN, scheme.value)
         self._application.styleHints().setColorScheme(wanted.get(scheme, Qt.ColorScheme.Unknown))
         self._apply()
 
     def _apply(self) -> None:
+        if colours() is self._shown:
+            return
+        self._shown = colours()
         self._application.setPalette(_palette(colours()))
-        self._application.setStyleSheet(_style_sheet(colours()))
+        self._application.setStyleSheet(style_sheet(colours(), self._application.font()))
         self.changed.emit()
 
 
 def is_dark() -> bool:
-    """Whether dark colours are shown now."""
+    """Whether dark colours are shown now: by choice, which not every platform lets Qt have, or by the system."""
     application = QApplication.instance()
-    return isinstance(application, QApplication) and application.styleHints().colorScheme() is Qt.ColorScheme.Dark
+    if not isinstance(application, QApplication):
+        return False
+    chosen = application.property(CHOSEN)
+    if chosen in (ColourScheme.LIGHT, ColourScheme.DARK):
+        return bool(chosen == ColourScheme.DARK)
+    return application.styleHints().colorScheme() is Qt.ColorScheme.Dark
 
 
 def colours() -> Colours:
@@ -113,42 +74,32 @@ def colours() -> Colours:
 
 def _palette(scheme: Colours) -> QPalette:
     palette = QPalette()
-    roles = {
-        QPalette.ColorRole.Window: scheme.window,
-        QPalette.ColorRole.WindowText: scheme.text,
-        QPalette.ColorRole.Base: scheme.surface,
-        QPalette.ColorRole.AlternateBase: scheme.raised,
-        QPalette.ColorRole.Text: scheme.text,
-        QPalette.ColorRole.PlaceholderText: scheme.muted,
-        QPalette.ColorRole.Button: scheme.raised,
-        QPalette.ColorRole.ButtonText: scheme.text,
-        QPalette.ColorRole.Highlight: scheme.accent,
-        QPalette.ColorRole.HighlightedText: scheme.on_accent,
-        QPalette.ColorRole.ToolTipBase: scheme.raised,
-        QPalette.ColorRole.ToolTipText: scheme.text,
-        QPalette.ColorRole.Link: scheme.accent,
-        QPalette.ColorRole.Accent: scheme.accent,
+    role = QPalette.ColorRole
+    chosen = {
+        role.Window: scheme.window,
+        role.WindowText: scheme.text,
+        role.Base: scheme.surface,
+        role.AlternateBase: scheme.raised,
+        role.Text: scheme.text,
+        role.PlaceholderText: scheme.muted,
+        role.Button: scheme.raised,
+        role.ButtonText: scheme.text,
+        role.BrightText: scheme.on_accent,
+        role.Highlight: scheme.accent,
+        role.HighlightedText: scheme.on_accent,
+        role.ToolTipBase: scheme.raised,
+        role.ToolTipText: scheme.text,
+        role.Link: scheme.accent,
+        role.LinkVisited: scheme.accent,
+        role.Accent: scheme.accent,
+        role.Light: scheme.surface,
+        role.Midlight: scheme.raised,
+        role.Mid: scheme.border,
+        role.Dark: scheme.edge,
+        role.Shadow: scheme.border,
     }
-    for role, colour in roles.items():
-        palette.setColor(role, QColor(colour))
-    for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
-        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(scheme.muted))
+    for each, colour in chosen.items():
+        palette.setColor(each, QColor(colour))
+    for each in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, each, QColor(scheme.offline))
     return palette
-
-
-def _style_sheet(scheme: Colours) -> str:
-    return f"""
-    QLineEdit, QPlainTextEdit, QTextEdit, QComboBox, QSpinBox {{
-        background: {scheme.surface}; border: 1px solid {scheme.border}; border-radius: 6px; padding: 5px 8px;
-    }}
-    QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QComboBox:focus, QSpinBox:focus {{
-        border: 1px solid {scheme.accent};
-    }}
-    QPushButton {{
-        background: {scheme.surface}; border: 1px solid {scheme.border}; border-radius: 6px; padding: 6px 14px;
-    }}
-    QPushButton:hover {{ background: {scheme.raised}; }}
-    QPushButton:focus {{ border: 1px solid {scheme.accent}; }}
-    QPushButton:default {{ background: {scheme.accent}; color: {scheme.on_accent}; border: 1px solid {scheme.accent}; }}
-    QPushButton:disabled {{ color: {scheme.muted}; background: {scheme.raised}; border: 1px solid {scheme.border}; }}
-    """
