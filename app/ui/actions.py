@@ -378,10 +378,15 @@ class Actions(QObject):
     def _raise(self, key: object, make: Callable[[], QWidget]) -> QWidget:
         """The window under `key`, made if there is none."""
         window = self._windows.get(key)
-        if window is None:
+        if window is None or not window.isVisible():  # one that was closed is deleted a moment later
             window = self._windows[key] = make()
-            window.destroyed.connect(lambda: self._windows.pop(key, None))
+            window.destroyed.connect(lambda: self._forget(key, window))
         window.show()
         window.raise_()
         window.activateWindow()
         return window
+
+    def _forget(self, key: object, window: QWidget) -> None:
+        """Unless another one has taken its place."""
+        if self._windows.get(key) is window:
+            del self._windows[key]

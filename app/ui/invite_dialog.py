@@ -82,7 +82,7 @@ class InviteDialog(Dialog):
     def __init__(self, parent: QWidget | None, bridge: EngineBridge, network: NetworkView | None) -> None:
         """Without a network the link leads to the server alone."""
         super().__init__(parent, _title(network), _explanation(network))
-        self.link = CopyField(name=_("Invite link"))
+        self.link = CopyField(name=_("Invite link"), main=True)
         self.code = QrCode()
         self.code.setAccessibleName(_("QR code of the invite link"))
         self.note = Note(*_secrecy(network))
@@ -93,8 +93,6 @@ class InviteDialog(Dialog):
         row.addWidget(self.code, 0, Qt.AlignmentFlag.AlignCenter)
         self.add(centred)
         self.add(self.note)
-        self.link.button.setDefault(True)
-        self.link.button.setFocus()
         number = None if network is None else NetworkId(network.id)
         self.carry_out(bridge, lambda engine: engine.invite(number), self._show)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QButtonGroup,
     QCheckBox,
     QLineEdit,
@@ -26,11 +27,9 @@ from app.protocol.wire import MAX_NAME, NetworkId
 from app.ui.engine_bridge import EngineBridge
 from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
-from app.ui.widgets import Dialog, Note, PasswordField, problem_named, text_label
+from app.ui.widgets import Dialog, Note, PasswordField, problem_named, text_indent, text_label, under_choice
 
 MAX_MEMBERS: Final = 0xFFFF
-INDENT: Final = 3 * SPACE + 2
-"""Under the text of a radio button or check box."""
 
 
 class CreateNetwork(Dialog):
@@ -71,7 +70,7 @@ class CreateNetwork(Dialog):
         layout.setSpacing(SPACE // 2)
         group = QButtonGroup(box)
         under = QVBoxLayout()
-        under.setContentsMargins(INDENT, SPACE // 2, 0, SPACE // 2)
+        under.setContentsMargins(text_indent(self.with_password), SPACE // 2, 0, SPACE // 2)
         under.addWidget(self.password)
         under.addWidget(self.strength)
         for button, meaning in (
@@ -88,7 +87,7 @@ class CreateNetwork(Dialog):
             group.addButton(button)
             layout.addSpacing(SPACE // 2)
             layout.addWidget(button)
-            layout.addWidget(explained(button, meaning))
+            layout.addWidget(under_choice(button, meaning))
             if button is self.with_password:
                 layout.addLayout(under)
         return box
@@ -365,21 +364,13 @@ def password_hint(password: str) -> str:
     return _("Good.")
 
 
-def explained(button: QWidget, meaning: str) -> QWidget:
-    """The line under a choice, which a screen reader says with it."""
-    button.setAccessibleDescription(meaning)
-    label = text_label(meaning, muted=True)
-    label.setContentsMargins(INDENT, 0, 0, 0)
-    return label
-
-
-def _with_meaning(button: QWidget, meaning: str) -> QWidget:
+def _with_meaning(button: QAbstractButton, meaning: str) -> QWidget:
     box = QWidget()
     layout = QVBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(SPACE // 2)
     layout.addWidget(button)
-    layout.addWidget(explained(button, meaning))
+    layout.addWidget(under_choice(button, meaning))
     return box
 
 

@@ -16,7 +16,7 @@ from app.ui.engine_bridge import EngineBridge
 from app.ui.status_words import peer_name
 from app.ui.theme import SPACE
 from app.ui.translations import _
-from app.ui.widgets import Dialog, Note, fixed_font, text_label
+from app.ui.widgets import Dialog, Note, fixed_font, text_label, under_choice
 
 GROUPS_IN_A_ROW: Final = 4
 
@@ -214,8 +214,7 @@ class EvictMember(Dialog):
         self._bridge = bridge
         self._number, self._address = NetworkId(network.id), parse_address(member.address)
         self.ban = QCheckBox(_("&For good"))
-        self.meaning = text_label(muted=True)
-        self.meaning.setContentsMargins(3 * SPACE + 2, 0, 0, 0)
+        self.meaning = under_choice(self.ban, "")
         box = QWidget()
         layout = QVBoxLayout(box)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -4,12 +4,14 @@ Dialogs are opened with `open()` or `show()`, never with `exec()`: nothing waits
 when they are closed; what they asked the engine for goes on, and nobody is told then. Used by all dialogs.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
-from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont, QFontDatabase, QGuiApplication
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont, QFontDatabase, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
@@ -19,6 +21,9 @@ from PySide6.QtWidgets import (
     QLayoutItem,
     QLineEdit,
     QPushButton,
+    QRadioButton,
+    QScrollArea,
+    QStyle,
     QVBoxLayout,
     QWidget,
 )
@@ -50,6 +55,23 @@ def text_label(text: str = "", *, muted: bool = False, heading: bool = False, se
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
     return label
+
+
+def under_choice(button: QAbstractButton, meaning: str) -> QLabel:
+    """The line that says what a radio button or check box means, under its text; a screen reader says it as well."""
+    button.setAccessibleDescription(meaning)
+    label = text_label(meaning, muted=True)
+    label.setContentsMargins(text_indent(button), 0, 0, 0)
+    return label
+
+
+def text_indent(button: QAbstractButton) -> int:
+    """Where the text of a radio button or check box begins."""
+    metric = QStyle.PixelMetric
+    radio = isinstance(button, QRadioButton)
+    sign = metric.PM_ExclusiveIndicatorWidth if radio else metric.PM_IndicatorWidth
+    gap = metric.PM_RadioButtonLabelSpacing if radio else metric.PM_CheckBoxLabelSpacing
+    return sum(button.style().pixelMetric(each, None, button) for each in (sign, gap))
 
 
 def fixed_font(points: float) -> QFont:
@@ -168,12 +190,14 @@ class PasswordField(QLineEdit):
 class CopyButton(QPushButton):
     """Copies what `text` gives, and says for a moment that it did."""
 
-    def __init__(self, text: Callable[[], str], label: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, text: Callable[[], str], label: str = "", *, main: bool = False) -> None:
+        """`main`: it is what its dialog is for."""
+        super().__init__()
         self._source, self._label = text, label or _("&Copy")
         self._back = QTimer(self, singleShot=True, interval=COPIED_FOR)
         self._back.timeout.connect(self._rest)
-        self.setAutoDefault(False)
+        self.setAutoDefault(main)
+        self.setDefault(main)
         self.clicked.connect(self.copy)
         self._rest()
         self.setMinimumWidth(max(self.sizeHint().width(), self._width_of(_("Copied"))))
@@ -181,13 +205,15 @@ class CopyButton(QPushButton):
     def copy(self) -> None:
         """To the clipboard."""
         QGuiApplication.clipboard().setText(self._source())
-        self.setText(_("Copied"))
-        self.setIcon(icon("check"))
+        self._draw(_("Copied"), "check")
         self._back.start()
 
     def _rest(self) -> None:
-        self.setText(self._label)
-        self.setIcon(icon("copy"))
+        self._draw(self._label, "copy")
+
+    def _draw(self, text: str, sign: str) -> None:
+        self.setText(text)
+        self.setIcon(icon(sign, colours().on_accent if self.isDefault() else colours().text))
 
     def _width_of(self, text: str) -> int:
         metrics = self.fontMetrics()
@@ -197,13 +223,13 @@ class CopyButton(QPushButton):
 class CopyField(QWidget):
     """A line of text to select and copy."""
 
-    def __init__(self, text: str = "", name: str = "", parent: QWidget | None = None) -> None:
-        """`name` is what a screen reader calls it."""
-        super().__init__(parent)
+    def __init__(self, text: str = "", name: str = "", *, main: bool = False) -> None:
+        """`name` is what a screen reader calls it; `main`: to copy it is what its dialog is for."""
+        super().__init__()
         self.line = QLineEdit()
         self.line.setReadOnly(True)
         self.line.setAccessibleName(name)
-        self.button = CopyButton(self.line.text)
+        self.button = CopyButton(self.line.text, main=main)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(SPACE)
@@ -224,7 +250,7 @@ class Dialog(QDialog):
 
     Subclasses add fields to `form`, or other widgets with `add`, and override `submit`, which is called, busy, for the
     main button; it ends in `accept`, in `carry_out`, or in `show_problem`, which leaves everything that was typed.
-    Without `accept_text` there is only a button that closes.
+    Without `accept_text` there is only a button that closes. What can't be undone is `destructive`: Enter cancels it.
     """
 
     def __init__(
@@ -264,7 +290,7 @@ class Dialog(QDialog):
         self.buttons = QDialogButtonBox()
         self.accept_button = QPushButton(accept_text)
         if accept_text:
-            self.accept_button.setDefault(True)
+            self.accept_button.setDefault(not destructive)
             self.accept_button.setProperty("destructive", destructive)
             self.accept_button.clicked.connect(self._submit)
             self.buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.ActionRole)
@@ -272,7 +298,8 @@ class Dialog(QDialog):
             self.accept_button.setParent(self)
             self.accept_button.hide()
         self.cancel_button = QPushButton(_("Cancel") if accept_text else _("Close"))
-        self.cancel_button.setAutoDefault(False)
+        self.cancel_button.setAutoDefault(destructive)
+        self.cancel_button.setDefault(destructive)
         self.buttons.addButton(self.cancel_button, QDialogButtonBox.ButtonRole.RejectRole)
         self.buttons.rejected.connect(self.reject)
         self._row = row = QHBoxLayout()
@@ -281,6 +308,16 @@ class Dialog(QDialog):
         row.addStretch(1)
         row.addWidget(self.buttons)
         return row
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Tab goes from top to bottom, as one reads; the keyboard begins at the first field."""
+        super().showEvent(event)
+        order = [each for each in _widgets_of(self.body) if each.focusPolicy() & Qt.FocusPolicy.TabFocus]
+        for one, next_one in pairwise(order):
+            self.setTabOrder(one, next_one)
+        if self.focusWidget() is None and order:
+            first = next((each for each in order if each.isVisible()), order[0])
+            (self.cancel_button if self.cancel_button.isDefault() else first).setFocus()
 
     def add(self, content: QWidget) -> None:
         """Put something under the fields."""
@@ -301,6 +338,7 @@ class Dialog(QDialog):
 
         Closing the dialog meanwhile ends nothing that is under way, but `done` is not called any more.
         """
+        self.set_busy(True)
         self._call = bridge.call(self, action, done or (lambda _result: self.accept()), self.show_problem)
 
     @property
@@ -336,12 +374,15 @@ class Dialog(QDialog):
         self.explanation.setText(text)
         self.explanation.show()
         for place in range(1, self._content_end):
-            _hide_all(self.body.itemAt(place))
+            for widget in _widgets_of(self.body.itemAt(place)):
+                widget.hide()
         self._problem.hide()
         self.accept_button.hide()
         self.cancel_button.setText(_("Close"))
         self.cancel_button.setDefault(True)
         self.cancel_button.setFocus()
+        self.body.activate()
+        self.resize(self.width(), self.sizeHint().height())
 
     def add_beside_buttons(self, button: QPushButton) -> None:
         """A third thing to do, at the other end of the row of buttons."""
@@ -373,11 +414,15 @@ class Dialog(QDialog):
             self._call.forget()
 
 
-def _hide_all(item: QLayoutItem | None) -> None:
-    """A widget, or everything in a layout."""
-    widget, layout = (None, None) if item is None else (item.widget(), item.layout())
+def _widgets_of(item: QLayoutItem | None) -> Iterator[QWidget]:
+    """Every widget in a layout, in reading order, with those inside of them."""
+    if item is None:
+        return
+    widget, layout = item.widget(), item.layout()
     if widget is not None:
-        widget.hide()
+        yield widget
+        content = widget.widget() if isinstance(widget, QScrollArea) else widget
+        layout = None if content is None else content.layout()
     if layout is not None:
         for place in range(layout.count()):
-            _hide_all(layout.itemAt(place))
+            yield from _widgets_of(layout.itemAt(place))
