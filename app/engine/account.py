@@ -53,6 +53,15 @@ class OwnAccount:
         """Remember whether the person wants to be logged in. Raises EngineError if it can't be written."""
         await self._save(logged_in=wanted)
 
+    @property
+    def keeps_chat(self) -> bool:
+        """Whether the person wants what was said to be kept on disk."""
+        return self._profile.settings.chat_history
+
+    async def keep_chat(self, keep: bool) -> None:
+        """Remember whether what is said is to be kept on disk. Raises EngineError if it can't be written."""
+        await self._save(chat_history=keep)
+
     async def _save(self, **changes: Any) -> None:
         async with self._saving:
             await asyncio.to_thread(self._profile.change, **changes)

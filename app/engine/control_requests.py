@@ -11,7 +11,7 @@ from typing import Any
 
 from app.engine.engine import Engine
 from app.engine.errors import EngineError
-from app.engine.state import ChatMessage, EngineState, RoundTrip
+from app.engine.state import ChatMessage, Conversation, EngineState, RoundTrip
 from app.ipc import control
 from app.protocol.wire import Address, NetworkId
 
@@ -28,8 +28,16 @@ async def _presence(engine: Engine, request: control.SetPresence) -> None:
     await (engine.go_online(network) if request.online else engine.go_offline(network))
 
 
+def _conversation(request: control.AnyChatRequest) -> Conversation:
+    return Conversation(network=request.network) if request.network else Conversation(str(IPv4Address(request.peer)))
+
+
 async def _history(engine: Engine, request: control.ReadChat) -> tuple[ChatMessage, ...]:
-    return engine.chat_history(Address(request.peer))
+    return await engine.chat_messages(_conversation(request), request.before, request.limit)
+
+
+async def _mark_read(engine: Engine, request: control.MarkChatRead) -> None:
+    engine.mark_read(_conversation(request))
 
 
 async def _watch_state(engine: Engine, _: control.WatchState) -> AsyncGenerator[EngineState, None]:
@@ -47,11 +55,11 @@ async def _watch_state(engine: Engine, _: control.WatchState) -> AsyncGenerator[
 
 async def _follow_chat(engine: Engine, request: control.FollowChat) -> AsyncGenerator[ChatMessage, None]:
     """A client that falls far behind is told so by an error; nothing is left out in silence."""
-    peer = str(IPv4Address(request.peer))
+    conversation = _conversation(request)
     waiting: asyncio.Queue[ChatMessage | None] = asyncio.Queue(MAX_CHAT_WAITING)
 
     def take(message: ChatMessage) -> None:
-        if message.peer == peer and not waiting.full():
+        if message.conversation == conversation and not waiting.full():
             waiting.put_nowait(message if waiting.qsize() < MAX_CHAT_WAITING - 1 else None)
 
     unsubscribe = engine.subscribe_chat(take)
@@ -76,7 +84,10 @@ async def _ping(engine: Engine, request: control.PingPeer) -> AsyncGenerator[Rou
 
 
 async def _send_chat(engine: Engine, request: control.SendChat) -> AsyncGenerator[ChatMessage, None]:
-    message = await engine.send_chat(Address(request.peer), request.text)
+    if request.network:
+        message = await engine.send_network_chat(NetworkId(request.network), request.text)
+    else:
+        message = await engine.send_chat(Address(request.peer), request.text)
     yield message
     if request.timeout > 0:
         yield await engine.wait_chat(message, request.timeout)
@@ -125,6 +136,8 @@ VALUES: Mapping[type[control.ControlRequest], Callable[[Engine, Any], Awaitable[
     ),
     control.MakeInvite: lambda engine, asked: engine.invite(NetworkId(asked.network) if asked.network else None),
     control.ReadChat: _history,
+    control.MarkChatRead: _mark_read,
+    control.RetryChat: lambda engine, asked: engine.retry_chat(asked.message),
     control.ReadSafetyNumber: _on_peer(lambda engine, peer, _: engine.verification(peer)),
     control.MarkVerified: _on_peer(lambda engine, peer, asked: engine.mark_verified(peer, asked.verified)),
     control.SetBlocked: _on_peer(lambda engine, peer, asked: engine.set_blocked(peer, asked.blocked)),

@@ -403,6 +403,13 @@ class Networks:
                     found.setdefault(address, {})[network] = member
         return found
 
+    def others_in(self, network: NetworkId) -> list[Address]:
+        """The other members of a network whom no statement of its owner bars."""
+        known = self.all.get(network)
+        if known is None:
+            return []
+        return [each for each, member in known.members.items() if self._counts(network, each, member)]
+
     def is_locked_out(self, network: NetworkId) -> bool:
         """Whether this account is a member and no tunnel can rest on it, as this computer lacks its secret."""
         known = self.all.get(network)

@@ -55,7 +55,7 @@ class Outlet(Protocol):
         ...
 
     def came_up(self, peer: Address, now: float) -> None:
-        """The first session of a tunnel can send."""
+        """The first session of a tunnel can send, or a later one rests on one more network."""
         ...
 
 
@@ -297,6 +297,7 @@ class PeerLink:
         return self.monitor.current.endpoint if self.monitor is not None and self.up else None
 
     def _start_sending(self, session: Session, now: float) -> None:
+        grown = self.sending is not None and bool(session.networks - self.sending.networks)
         self._retire(self.sending, now)
         self.sending = session
         self.unproven, self.no_path, self._attempt = False, False, 0
@@ -304,6 +305,8 @@ class PeerLink:
         if self.monitor is not None and not session.fresh:
             self.rekeys += 1
             self._outlet.post(SendMessage(self.peer, encode(Keepalive()), request=0))
+            if grown:
+                self._outlet.came_up(self.peer, now)
             return
         self.rekeys = 0
         kind = self._kinds.get(session.endpoint, CandidateKind.PEER_REFLEXIVE)

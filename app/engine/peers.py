@@ -45,7 +45,7 @@ from app.protocol.peer_handshake import (
     SharedNetwork,
 )
 from app.protocol.tunnel_message import Goodbye, ProbeReply, ProbeRequest, TunnelMessage
-from app.protocol.wire import Address, DatagramType, Endpoint, RemoteProtocolError, checked_endpoint
+from app.protocol.wire import Address, DatagramType, Endpoint, NetworkId, RemoteProtocolError, checked_endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -410,6 +410,13 @@ class Peers:
         """Whether there is a tunnel that can send."""
         link = self.links.get(peer)
         return link is not None and link.up
+
+    def rests_on(self, peer: Address, network: NetworkId) -> bool:
+        """Whether the live tunnel to a peer rests on a network: both are in it, and have proved its secret if any."""
+        link = self.links.get(peer)
+        if link is None or link.sending is None or not link.up:
+            return False
+        return network in link.sending.networks and network in link.shared.secrets
 
     @property
     def any_up(self) -> bool:

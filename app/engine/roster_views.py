@@ -7,6 +7,7 @@ window need not look at them. Reads the engine's parts and changes none of them.
 import asyncio
 import math
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.engine.contacts import Contact, Contacts
@@ -15,6 +16,7 @@ from app.engine.networks import Network, Networks
 from app.engine.peer_link import PeerLink, Session
 from app.engine.peers import Peers
 from app.engine.state import (
+    Conversation,
     MemberStatus,
     MemberView,
     NetworkStatus,
@@ -29,7 +31,14 @@ from app.protocol import messages
 from app.protocol.keys import PublicKey, format_fingerprint
 from app.protocol.messages import CandidateKind, Member, shown_name
 from app.protocol.path import Path
-from app.protocol.wire import Address, NetworkId, format_address, format_address6, format_network_id
+from app.protocol.wire import (
+    Address,
+    NetworkId,
+    format_address,
+    format_address6,
+    format_network_id,
+    parse_address,
+)
 
 FAILED_AFTER = 3
 """Attempts in vain after which a peer is shown as failed; the engine goes on trying."""
@@ -46,8 +55,9 @@ Lines = dict[NetworkId, Member]
 class NetworkViews:
     """All networks with their rosters."""
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
+    def __init__(self, networks: Networks, unread: Mapping[Conversation, int]) -> None:
+        """`unread` is read anew for each snapshot."""
+        self._networks, self._unread = networks, unread
         self._kept: dict[NetworkId, tuple[object, NetworkView]] = {}
         self._lines: dict[tuple[Member, bool, bool], SortedLine] = {}
 
@@ -60,11 +70,12 @@ class NetworkViews:
     def _keep(self, network: Network) -> tuple[object, NetworkView]:
         """The view, with what it was made of."""
         own, protection = self._networks.own_address, self._networks.protection(network.network)
-        basis = (network.revision, own, protection)
+        unread = self._unread.get(Conversation(network=network.network), 0)
+        basis = (network.revision, own, protection, unread)
         kept = self._kept.get(network.network)
-        return kept if kept is not None and kept[0] == basis else (basis, self._view(network, own, protection))
+        return kept if kept is not None and kept[0] == basis else (basis, self._view(network, own, protection, unread))
 
-    def _view(self, network: Network, own: Address | None, protection: Protection) -> NetworkView:
+    def _view(self, network: Network, own: Address | None, protection: Protection, unread: int) -> NetworkView:
         state = network.state
         lines = sorted(
             self._line(each, each.address == own, each.address == state.owner) for each in network.members.values()
@@ -82,6 +93,7 @@ class NetworkViews:
             protection=protection,
             has_password=state.salt is not None,
             members=tuple(view for _, _, view in lines),
+            unread=unread,
         )
 
     def _line(self, member: Member, is_self: bool, is_owner: bool) -> SortedLine:
@@ -114,8 +126,12 @@ def _network_status(state: messages.NetworkState) -> NetworkStatus:
 class PeerViews:
     """All accounts that share a network with this one."""
 
-    def __init__(self, networks: Networks, contacts: Contacts, peers: Peers) -> None:
-        self._networks, self._contacts, self._peers = networks, contacts, peers
+    def __init__(
+        self, networks: Networks, contacts: Contacts, peers: Peers, unread: Mapping[Conversation, int]
+    ) -> None:
+        """`unread` is read anew for each snapshot."""
+        self._networks, self._contacts, self._peers, self._unread = networks, contacts, peers, unread
+        self._unread_of: dict[Address, int] = {}
         self._kept: dict[Address, tuple[object, PeerView]] = {}
         self._clock = math.nan
         """Unix time at loop time zero."""
@@ -126,6 +142,7 @@ class PeerViews:
         if not abs(clock - self._clock) < CLOCK_TOLERANCE:
             self._clock = clock
             self._kept.clear()
+        self._unread_of = {parse_address(each.peer): count for each, count in self._unread.items() if each.peer}
         everywhere = self._networks.members_everywhere()
         self._kept = {address: self._keep(address, lines) for address, lines in everywhere.items()}
         views = (view for _, view in self._kept.values())
@@ -141,6 +158,7 @@ class PeerViews:
             self._status(address, any(line.online for line in lines.values()), link),
             frozenset() if link is None else link.failed_networks,
             _NO_TUNNEL if link is None else _Tunnel.of(link),
+            self._unread_of.get(address, 0),
         )
         kept = self._kept.get(address)
         return kept if kept is not None and kept[0] == basis else (basis, self._view(address, *basis))
@@ -154,6 +172,7 @@ class PeerViews:
         status: PeerStatus,
         failed: frozenset[NetworkId],
         tunnel: "_Tunnel",
+        unread: int,
     ) -> PeerView:
         nickname = shown_name(next(iter(lines.values())).nickname)
         path, session = tunnel.path, tunnel.session
@@ -177,6 +196,7 @@ class PeerViews:
             received_bytes=tunnel.received_bytes,
             last_received=tunnel.last_received + self._clock if tunnel.last_received is not None else None,
             problem=self._problem(status, contact.alias or nickname, failed),
+            unread=unread,
         )
 
     def _status(self, address: Address, online: bool, link: PeerLink | None) -> PeerStatus:

@@ -19,11 +19,9 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from app.base.atomic_file import write_atomically
-from app.engine.chat import MAX_MARKS, MAX_UNDELIVERED, UndeliveredChat
 from app.engine.contacts import MAX_CONTACTS, Contact
 from app.engine.errors import engine_error
 from app.engine.networks import MAX_NETWORKS, JoinedNetwork
-from app.protocol.conversation import ReceivedMark
 from app.protocol.invite import checked_host
 from app.protocol.keys import IdentityKey, KeyFormatError, PublicKey, parse_fingerprint
 from app.protocol.messages import checked_name
@@ -123,10 +121,6 @@ class ServerMemory(Struct, frozen=True):
     """With their pinned keys."""
     statements: tuple[Annotated[bytes, Meta(max_length=MAX_SIGNED_STATEMENT)], ...] = ()
     """Signed statements of owners, as `MembershipMemory.export` gives them."""
-    chat: Annotated[tuple[UndeliveredChat, ...], Meta(max_length=MAX_UNDELIVERED)] = ()
-    """Messages that wait for absent peers."""
-    chat_marks: Annotated[dict[Address, ReceivedMark], Meta(max_length=MAX_MARKS)] = {}
-    """Which message of each peer came last."""
 
 
 class _State(Struct, frozen=True):
@@ -193,6 +187,11 @@ class Profile:
     def state_file(self, key: PublicKey) -> Path:
         """Where the sealed state of an identity lies."""
         return self.state_folder / f"state-{key.fingerprint.hex()[:16]}.sealed"
+
+    def chat_file(self, key: PublicKey, server: ServerAddress) -> Path:
+        """Where the chat of an identity on a server lies: peers' addresses mean somebody else on another server."""
+        account = f"{key.fingerprint.hex()[:16]}-{parse_fingerprint(server.fingerprint).hex()[:16]}"
+        return self.state_folder / f"chat-{account}.sqlite"
 
 
 class Memory:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app.engine.account import OwnAccount
 from app.engine.contacts import Contacts
+from app.engine.conversations import Conversations
 from app.engine.errors import engine_error
 from app.engine.errors import problem_of as problem_of
 from app.engine.helper_link import HelperLink
@@ -37,6 +38,7 @@ class Parts:
     networks: Networks
     contacts: Contacts
     peers: Peers
+    conversations: Conversations
 
 
 class Snapshots:
@@ -44,8 +46,8 @@ class Snapshots:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._networks = NetworkViews(parts.networks)
-        self._peers = PeerViews(parts.networks, parts.contacts, parts.peers)
+        self._networks = NetworkViews(parts.networks, parts.conversations.unread)
+        self._peers = PeerViews(parts.networks, parts.contacts, parts.peers, parts.conversations.unread)
         self._last = EngineState()
 
     def make(self, power: bool, server: ServerAddress, problems: tuple[Problem, ...]) -> EngineState:
@@ -130,6 +132,7 @@ def _counters(parts: Parts) -> tuple[tuple[str, int], ...]:
         counted["server-word-dropped"] = parts.networks.dropped
     if parts.helper.dropped:
         counted["helper-request-dropped"] = parts.helper.dropped
+    counted.update(parts.conversations.counters)
     return tuple(sorted(counted.items()))
 
 

@@ -25,6 +25,8 @@ MAX_PART = 131_072
 """Bytes of JSON in one Part."""
 MAX_VALUE = 64 * MAX_PART
 """Bytes of JSON in one value: a state with tens of thousands of members."""
+MAX_CHAT_PAGE = 200
+"""Chat messages that are read at once."""
 MAX_PING_SIZE = 1_200
 """Bytes that a ping can carry."""
 
@@ -32,6 +34,7 @@ Network = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Password = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD)]
 InviteSecret = Annotated[str, Meta(min_length=1, max_length=256)]
+MessageNumber = Annotated[int, Meta(ge=1, le=(1 << 53) - 1)]
 Code = Annotated[str, Meta(max_length=64)]
 Sentence = Annotated[str, Meta(max_length=512)]
 ChatText = Annotated[str, Meta(min_length=1, max_length=MAX_CHAT)]
@@ -204,21 +207,61 @@ class SendChat(ControlRequest, frozen=True):
     The second comes after `timeout` seconds at the latest, with the status that holds then; FollowChat tells the rest.
     """
 
-    peer: VirtualAddress
     text: ChatText
+    peer: Uint32 = 0
+    network: Uint32 = 0
     timeout: Annotated[float, Meta(ge=0.0, le=600.0)] = 10.0
+
+    def __post_init__(self) -> None:
+        _check_conversation(self.peer, self.network)
 
 
 class ReadChat(ControlRequest, frozen=True):
-    """What was said with a peer lately. Answered by a list of ChatMessage, oldest first."""
+    """What was said last in a conversation. Answered by a list of ChatMessage, oldest first."""
 
-    peer: VirtualAddress
+    peer: Uint32 = 0
+    network: Uint32 = 0
+    before: MessageNumber | None = None
+    """Only messages older than the one of this id."""
+    limit: Annotated[int, Meta(ge=1, le=MAX_CHAT_PAGE)] = 100
+
+    def __post_init__(self) -> None:
+        _check_conversation(self.peer, self.network)
 
 
 class FollowChat(ControlRequest, frozen=True):
-    """Stream: a ChatMessage for each new one with a peer and for each whose status changes; until closed."""
+    """Stream: a ChatMessage for each new one in a conversation and for each whose status changes; until closed."""
 
-    peer: VirtualAddress
+    peer: Uint32 = 0
+    network: Uint32 = 0
+
+    def __post_init__(self) -> None:
+        _check_conversation(self.peer, self.network)
+
+
+class MarkChatRead(ControlRequest, frozen=True):
+    """A person has seen all that came in a conversation. Answered by Done."""
+
+    peer: Uint32 = 0
+    network: Uint32 = 0
+
+    def __post_init__(self) -> None:
+        _check_conversation(self.peer, self.network)
+
+
+class RetryChat(ControlRequest, frozen=True):
+    """Try a failed message again. Answered by Done; FollowChat tells the rest."""
+
+    message: MessageNumber
+
+
+AnyChatRequest = ReadChat | FollowChat | MarkChatRead
+
+
+def _check_conversation(peer: int, network: int) -> None:
+    """A conversation is with one peer or with the members of a network. Raises ValueError."""
+    if bool(peer) == bool(network):
+        raise ValueError("chat: either peer or network")
 
 
 class ReadSafetyNumber(ControlRequest, frozen=True):

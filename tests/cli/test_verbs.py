@@ -152,7 +152,7 @@ def test_a_chat_is_followed_and_typed_lines_are_sent(tmp_path: Path) -> None:
             talking.send_signal(2)
             await talking.communicate()
             assert talking.returncode == 130
-            assert anna.person.engine.chat_history(ben.person.address)[0].text == "is anybody there?"
+            assert (await anna.person.chat_with(ben.person))[0].text == "is anybody there?"
 
     tell(tmp_path, story)
 
@@ -353,7 +353,7 @@ async def _until_read(reader: Shell, writer: Shell, text: str) -> None:
     unsubscribe = reader.person.engine.subscribe_chat(lambda _: came.set())
     try:
         async with asyncio.timeout(30):
-            while text not in {each.text for each in reader.person.engine.chat_history(writer.person.address)}:
+            while text not in {each.text for each in await reader.person.chat_with(writer.person)}:
                 came.clear()
                 await came.wait()
     finally:

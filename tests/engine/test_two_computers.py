@@ -15,7 +15,7 @@ async def assert_they_talk(one: Person, other: Person) -> None:
         text = "hello " * 1_000
         message = await sender.engine.send_chat(receiver.address, text)
         assert (await sender.engine.wait_chat(message)).status is ChatStatus.DELIVERED
-        assert receiver.engine.chat_history(sender.address)[-1].text == text
+        assert (await receiver.chat_with(sender))[-1].text == text
 
 
 def test_two_computers_behind_two_routers_join_a_network_and_talk(tmp_path: Path) -> None:
@@ -158,11 +158,11 @@ def test_chat_to_somebody_absent_waits_and_arrives_in_order(tmp_path: Path) -> N
         assert {each.status for each in messages} == {ChatStatus.QUEUED}
         await world.restart(anna)
         await world.restart(ben)
-        waiting = anna.engine.chat_history(ben.address)
+        waiting = await anna.chat_with(ben)
         assert [each.text for each in waiting] == [each.text for each in messages]
         for message in waiting:
             assert (await anna.engine.wait_chat(message)).status is ChatStatus.DELIVERED
-        assert [each.text for each in ben.engine.chat_history(anna.address)] == [f"line {n}" for n in range(5)]
+        assert [each.text for each in await ben.chat_with(anna)] == [f"line {n}" for n in range(5)]
 
     tell(tmp_path, story)
 

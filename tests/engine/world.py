@@ -14,7 +14,7 @@ from app.engine.engine import Engine
 from app.engine.errors import EngineError
 from app.engine.helper_client import connect_helper
 from app.engine.settings import Profile, ServerAddress
-from app.engine.state import EngineState, PeerStatus, PeerView, ServerStatus
+from app.engine.state import ChatMessage, Conversation, EngineState, PeerStatus, PeerView, ServerStatus
 from app.engine.timing import Timing
 from app.platform.addresses import LocalAddress
 from app.protocol.keys import IdentityKey
@@ -82,6 +82,10 @@ class Person:
         finally:
             unsubscribe()
             self.helper.listeners.discard(changed.set)
+
+    async def chat_with(self, other: "Person") -> tuple[ChatMessage, ...]:
+        """What the two said to each other, as this person's engine has it."""
+        return await self.engine.chat_messages(Conversation(other.state.server.address))
 
     async def until_connected(self, other: "Person") -> None:
         await self.until(lambda: self.sees(other, PeerStatus.DIRECT))
