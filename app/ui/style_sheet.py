@@ -104,10 +104,10 @@ def _fields(scheme: Colours) -> str:
     }}
     QLineEdit, QComboBox, QAbstractSpinBox {{ min-height: 20px; }}
     QPlainTextEdit, QTextEdit {{ padding: 3px 4px; }}
-    QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0; min-height: 0; }}
+    QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0 6px; min-height: 0; }}
     QLineEdit:focus, QComboBox:focus, QAbstractSpinBox:focus {{ border: 2px solid {scheme.accent}; padding: 4px 7px; }}
     QPlainTextEdit:focus, QTextEdit:focus {{ border: 2px solid {scheme.accent}; padding: 2px 3px; }}
-    QAbstractSpinBox QLineEdit:focus, QComboBox QLineEdit:focus {{ border: none; padding: 0; }}
+    QAbstractSpinBox QLineEdit:focus, QComboBox QLineEdit:focus {{ border: none; padding: 0 6px; }}
     QLineEdit:read-only, QPlainTextEdit:read-only, QTextEdit:read-only {{
         background: {scheme.window}; border-color: {scheme.border};
     }}
