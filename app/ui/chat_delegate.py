@@ -101,7 +101,8 @@ class ChatDelegate(QStyledItemDelegate):
         self._small.setPointSizeF(max(7.0, self._font.pointSizeF() * 0.86))
         self._strong = QFont(self._small)
         self._strong.setWeight(QFont.Weight.DemiBold)
-        self._line = QFontMetricsF(self._small).height()
+        self._metrics = QFontMetricsF(self._small)
+        self._line = self._metrics.height()
 
     # --- measures
 
@@ -155,12 +156,11 @@ class ChatDelegate(QStyledItemDelegate):
 
     def _lay_out_bubble(self, layout: Layout, row: Row, width: int, y: float) -> float:
         room = max(40.0, min(MAX_BUBBLE, (width - 2 * MARGIN) * SHARE) - 2 * PADDING)
-        layout.words = self._words(row, room)
-        bounds = _size(layout.words)
+        layout.words, bounds = self._words(row, room)
         inner_width, inner_height = bounds.width(), bounds.height()
         more = _("Show all of it")
         if row.is_shortened:
-            inner_width = max(inner_width, QFontMetricsF(self._small).horizontalAdvance(more))
+            inner_width = max(inner_width, self._metrics.horizontalAdvance(more))
             inner_height += SPACE / 2 + self._line
         bubble_width = inner_width + 2 * PADDING
         x = width - MARGIN - bubble_width if row.is_own else float(MARGIN)
@@ -170,7 +170,7 @@ class ChatDelegate(QStyledItemDelegate):
             layout.whole = QRectF(x + PADDING, y + SPACE + bounds.height() + SPACE / 2, inner_width, self._line)
         return layout.bubble.bottom()
 
-    def _words(self, row: Row, room: float) -> QTextLayout:
+    def _words(self, row: Row, room: float) -> tuple[QTextLayout, QSizeF]:
         words = QTextLayout(row.text.replace("\n", "\u2028"), self._font)
         option = QTextOption()
         option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
@@ -179,14 +179,15 @@ class ChatDelegate(QStyledItemDelegate):
             option.setAlignment(Qt.AlignmentFlag.AlignRight)
         words.setTextOption(option)
         words.setCacheEnabled(True)
-        words.setFormats([_link_format(row.text, link.start, link.target) for link in row.links])
-        width = _break_lines(words, room)
+        if row.links:
+            words.setFormats([_link_format(row.text, link.start, link.target) for link in row.links])
+        size = _break_lines(words, room)
         if is_right_to_left:  # its lines stand at the right of the room they have: give them no more than they need
-            _break_lines(words, width)
-        return words
+            _break_lines(words, size.width())
+        return words, size
 
     def _lay_out_status(self, layout: Layout, row: Row, width: int, y: float) -> float:
-        metrics = QFontMetricsF(self._small)
+        metrics = self._metrics
         text_width = metrics.horizontalAdvance(row.status)
         retry_width = metrics.horizontalAdvance(_("Try again")) + SPACE if row.has_failed else 0.0
         right = width - MARGIN - SPACE / 2
@@ -255,7 +256,7 @@ class ChatDelegate(QStyledItemDelegate):
             aligned = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(box.adjusted(0, 0, -SPACE / 2, 0), aligned, row.time)
         else:
-            painter.drawText(QPointF(left, box.top() + QFontMetricsF(self._small).ascent()), row.time)
+            painter.drawText(QPointF(left, box.top() + self._metrics.ascent()), row.time)
 
     def _paint_bubble(self, painter: QPainter, row: Row, layout: Layout, selected: bool) -> None:
         scheme = colours()
@@ -285,7 +286,7 @@ class ChatDelegate(QStyledItemDelegate):
         painter.setFont(self._small)
         painter.setPen(QColor(shade))
         words = box.adjusted(SIGN + SPACE / 2, 0, 0, 0)
-        shown = QFontMetricsF(self._small).elidedText(row.status, Qt.TextElideMode.ElideRight, words.width() + 1)
+        shown = self._metrics.elidedText(row.status, Qt.TextElideMode.ElideRight, words.width() + 1)
         painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, shown)
         if row.has_failed:
             painter.setFont(self._small)
@@ -319,8 +320,8 @@ def _sign(row: Row) -> tuple[str, str]:
             return "clock", scheme.muted
 
 
-def _break_lines(words: QTextLayout, width: float) -> float:
-    """Break the text into lines of at most `width`; gives the width that is used."""
+def _break_lines(words: QTextLayout, width: float) -> QSizeF:
+    """Break the text into lines of at most `width`; gives the size that is used."""
     used, y = 0.0, 0.0
     words.beginLayout()
     while (line := words.createLine()).isValid():
@@ -329,7 +330,7 @@ def _break_lines(words: QTextLayout, width: float) -> float:
         y += line.height()
         used = max(used, line.naturalTextWidth())
     words.endLayout()
-    return min(width, used + 1)
+    return QSizeF(min(width, used + 1), y)
 
 
 def _is_right_to_left(text: str) -> bool:
@@ -338,13 +339,6 @@ def _is_right_to_left(text: str) -> bool:
         return False
     directions = (unicodedata.bidirectional(each) for each in text)
     return next((each for each in directions if each in ("L", "R", "AL")), "L") != "L"
-
-
-def _size(words: QTextLayout) -> QSizeF:
-    last = words.lineAt(words.lineCount() - 1) if words.lineCount() else None
-    width = max((words.lineAt(at).naturalTextWidth() for at in range(words.lineCount())), default=0.0)
-    height = last.y() + last.height() if last is not None else 0.0
-    return QSizeF(width, height)
 
 
 def _link_format(text: str, start: int, target: str) -> QTextLayout.FormatRange:

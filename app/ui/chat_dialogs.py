@@ -1,15 +1,18 @@
 """What a conversation shows in windows of its own: the question before it is cleared, and a long message whole."""
 
 from collections.abc import Callable
+from typing import Final
 
-from PySide6.QtWidgets import QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QPlainTextEdit, QWidget
 
 from app.engine.state import Conversation
 from app.protocol.conversation import shown_text
 from app.ui.chat_text import without_towers
 from app.ui.engine_bridge import EngineBridge
 from app.ui.translations import _
-from app.ui.widgets import Dialog
+from app.ui.widgets import CopyButton, Dialog
+
+MAX_LINE: Final = 800
 
 
 class ClearDialog(Dialog):
@@ -37,12 +40,18 @@ class ClearDialog(Dialog):
 
 
 class WholeMessage(Dialog):
-    """A long message: the editor lays out only what is in sight."""
+    """A long message. The editor lays out only the lines in sight, so none may be long."""
 
     def __init__(self, parent: QWidget, text: str) -> None:
         super().__init__(parent, _("The whole message"), "")
-        self.text = QPlainTextEdit(without_towers(shown_text(text)))
+        self.text = QPlainTextEdit(_in_short_lines(without_towers(shown_text(text))))
         self.text.setReadOnly(True)
         self.text.setAccessibleName(_("The whole message"))
         self.text.setMinimumSize(440, 360)
         self.add(self.text)
+        self.buttons.addButton(CopyButton(lambda: shown_text(text)), QDialogButtonBox.ButtonRole.ActionRole)
+
+
+def _in_short_lines(text: str) -> str:
+    lines = (line[at : at + MAX_LINE] for line in text.split("\n") for at in range(0, len(line) or 1, MAX_LINE))
+    return "\n".join(lines)

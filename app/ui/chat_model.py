@@ -28,7 +28,8 @@ from app.protocol.messages import shown_name
 from app.ui.chat_text import Link, find_links, shortened
 from app.ui.translations import _
 
-MAX_ROWS: Final = 1_000
+MAX_ROWS: Final = 400
+"""All of them are laid out anew when the width changes."""
 GROUP_SECONDS: Final = 300
 """Messages of one person within this time have one heading."""
 

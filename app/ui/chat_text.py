@@ -72,17 +72,20 @@ def _without_sentence_end(target: str) -> str:
 
 def shortened(text: str) -> tuple[str, bool]:
     """The part of a message that is shown at first, and whether there is more."""
-    part = shown_text(text[: 4 * MAX_SHOWN]).strip("\n")
-    shown = without_towers(part)[:MAX_SHOWN]
-    lines = shown.split("\n")
-    if len(lines) > MAX_LINES:
-        shown = "\n".join(lines[:MAX_LINES])
-    more = len(shown) < len(without_towers(part)) or len(text) > 4 * MAX_SHOWN
+    part = without_towers(_with_plain_breaks(shown_text(text[: 4 * MAX_SHOWN])).strip("\n"))
+    shown = "\n".join(part[:MAX_SHOWN].split("\n")[:MAX_LINES])
+    more = len(shown) < len(part) or len(text) > 4 * MAX_SHOWN
     return shown.rstrip(), more
+
+
+def _with_plain_breaks(text: str) -> str:
+    return text.replace("\u2028", "\n").replace("\u2029", "\n")
 
 
 def without_towers(text: str) -> str:
     """At most MAX_MARKS combining marks in a row."""
+    if text.isascii():
+        return text
     kept: list[str] = []
     marks = 0
     for character in text:

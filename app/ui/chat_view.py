@@ -35,6 +35,11 @@ NEAR_END: Final = 4
 """Pixels from the end that still count as the end."""
 NEAR_START: Final = 240
 """Pixels from the beginning at which older messages are wanted."""
+STYLE: Final = """
+    ChatView { border: none; border-radius: 0; padding: 0; }
+    QScrollBar::handle:vertical:disabled { background: transparent; }
+"""
+"""It fills its window's width; the place of the scroll bar is kept, so that its coming breaks no lines anew."""
 _WORDS: Final = QTextLayout.CursorMode.SkipWords
 
 
@@ -62,20 +67,28 @@ class ChatView(QListView):
         self.setModel(model)
         self.setItemDelegate(self._painter)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setStyleSheet("ChatView { border: none; border-radius: 0; padding: 0; }")  # it fills its window's width
+        self.setStyleSheet(STYLE)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMouseTracking(True)
         self.setAccessibleName(_("Messages"))
         self.verticalScrollBar().setSingleStep(3 * SPACE)
         self.verticalScrollBar().valueChanged.connect(self._scrolled)
-        self._to_end = QPushButton(self)
-        self._to_end.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._to_end.clicked.connect(self.go_to_end)
-        self._to_end.hide()
+        self.verticalScrollBar().rangeChanged.connect(
+            lambda _least, most: self.verticalScrollBar().setEnabled(most > 0)
+        )
+        self.to_end = QPushButton(self)
+        self.to_end.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.to_end.clicked.connect(self.go_to_end)
+        self.to_end.hide()
+
+    def layout_of(self, row: Row) -> Layout:
+        """Where everything of a row is."""
+        return self._painter.layout_of(row)
 
     # --- where the reader is
 
@@ -124,16 +137,16 @@ class ChatView(QListView):
         self._show_way_to_end()
 
     def _show_way_to_end(self) -> None:
-        self._to_end.setVisible(not self._follows and self._model.rowCount() > 0)
-        if self._to_end.isVisible():
-            self._to_end.setText(ngettext("{count} new", "{count} new", self._new) if self._new else _("Newest"))
-            self._to_end.setIcon(icon("arrow-down"))
+        self.to_end.setVisible(not self._follows and self._model.rowCount() > 0)
+        if self.to_end.isVisible():
+            self.to_end.setText(ngettext("{count} new", "{count} new", self._new) if self._new else _("Newest"))
+            self.to_end.setIcon(icon("arrow-down"))
             self._place_way_to_end()
 
     def _place_way_to_end(self) -> None:
-        size = self._to_end.sizeHint()
+        size = self.to_end.sizeHint()
         area = self.viewport().geometry()
-        self._to_end.setGeometry(
+        self.to_end.setGeometry(
             area.center().x() - size.width() // 2, area.bottom() - size.height() - SPACE, size.width(), size.height()
         )
 
@@ -149,7 +162,7 @@ class ChatView(QListView):
     def changeEvent(self, event: QEvent) -> None:
         """Fonts and colours are those in use."""
         super().changeEvent(event)
-        if event.type() in (QEvent.Type.FontChange, QEvent.Type.PaletteChange) and hasattr(self, "_to_end"):
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.PaletteChange) and hasattr(self, "to_end"):
             self._painter.forget()
             self.scheduleDelayedItemsLayout()
             self._show_way_to_end()
@@ -280,12 +293,12 @@ class ChatView(QListView):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """By the keyboard: mark where it is, the newest message at first."""
-        super().focusInEvent(event)
         if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason):
             self._painter.shows_focus = True
             if not self.currentIndex().isValid() and self._model.rowCount():
-                self.setCurrentIndex(self._model.index(self._model.rowCount() - 1, 0))
-                self.clearSelection()
+                newest = self._model.index(self._model.rowCount() - 1, 0)
+                self.selectionModel().setCurrentIndex(newest, self.selectionModel().SelectionFlag.NoUpdate)
+        super().focusInEvent(event)
 
     def _do_offered(self, row: Row) -> None:
         if row.has_failed:

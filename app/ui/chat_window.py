@@ -84,7 +84,7 @@ class ChatWindow(QWidget):
         self._send_button.setToolTip(_("Enter sends, Shift+Enter begins a new line"))
         line = QHBoxLayout()
         line.setSpacing(SPACE)
-        line.addWidget(self.field, 1)
+        line.addWidget(self.field, 1, Qt.AlignmentFlag.AlignBottom)
         line.addWidget(self._send_button, 0, Qt.AlignmentFlag.AlignBottom)
         hints = QHBoxLayout()
         hints.addWidget(self._kept, 1)
@@ -332,7 +332,7 @@ class ChatWindow(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """The button is as high as one line of the field, once the style is known."""
         super().showEvent(event)
-        self._send_button.setMinimumHeight(self.field.height_of(1))
+        self._send_button.setFixedHeight(self.field.height_of(1))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """What was typed is there again when the window is."""

@@ -88,7 +88,9 @@ def test_a_usual_message_is_shown_whole() -> None:
     assert shortened("Hello\nBen") == ("Hello\nBen", False)
 
 
-@pytest.mark.parametrize("text", ["a" * 16_384, "word " * 3_000, "\n.\n" * 5_000, "😀" * 4_000, "e" + "\u0301" * 8_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 16_384, "word " * 3_000, "\n.\n" * 5_000, "😀" * 4_000, "e" + "\u0301" * 8_000, "a\u2028" * 999]
+)
 def test_long_messages_are_shortened(text: str) -> None:
     shown, more = shortened(text)
     assert more
