@@ -1,0 +1,48 @@
+"""What a person's hands do with a window: find it, type, press keys."""
+
+from typing import TypeVar
+
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
+from shiboken6 import isValid
+
+from tests.ui.world import until
+
+Kind = TypeVar("Kind", bound=QWidget)
+
+
+def shown(kind: type[Kind]) -> list[Kind]:
+    """The windows of a kind that can be seen."""
+    return [each for each in QApplication.topLevelWidgets() if isinstance(each, kind) and each.isVisible()]
+
+
+async def appears(kind: type[Kind]) -> Kind:
+    """The one window of a kind, once it is there and has the keyboard."""
+    await until(lambda: len(shown(kind)) == 1, kind.__name__)
+    window = shown(kind)[0]
+    window.activateWindow()
+    await until(window.isActiveWindow)
+    return window
+
+
+async def gone(window: QWidget) -> None:
+    """Wait until it is closed."""
+    await until(lambda: not isValid(window) or not window.isVisible())
+
+
+def focused() -> QWidget:
+    """Where the keyboard is."""
+    widget = QApplication.focusWidget()
+    assert widget is not None
+    return widget
+
+
+def type_text(text: str) -> None:
+    """Where the keyboard is."""
+    QTest.keyClicks(focused(), text)
+
+
+def press(key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    """One key."""
+    QTest.keyClick(focused(), key, modifier)
