@@ -243,8 +243,8 @@ class ChatDatabase:
 
     # --- limits
 
-    def _forget_beyond_limits(self, conversations: Iterable[Conversation]) -> None:
-        for conversation in conversations:
+    def _forget_beyond_limits(self, conversations: set[Conversation]) -> None:
+        for conversation in self._rows.keys() & conversations:
             self._forget_beyond(self._rows[conversation].number, self._limits.messages)
         while self._used_bytes() > self._limits.bytes and self._forget_half_of_the_longest():
             pass

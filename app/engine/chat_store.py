@@ -58,8 +58,13 @@ class ChatStore:
 
     def _begin(self, first_id: int) -> None:
         before, self._disk = self._disk, ChatDatabase(self._path, self._identity, ON_DISK, first_id)
-        if self._history is before:
-            self._history = self._disk if self._keep_history else self._in_memory()
+        if self._history is not before:
+            return
+        before.close()
+        self._history = self._disk
+        if not self._keep_history:
+            self._history = self._in_memory()
+            self._disk.copy_to(self._history)  # what waits
 
     def _recover_at_start(self, error: Exception) -> None:
         if isinstance(error, ValueError) or _is_damage(error):

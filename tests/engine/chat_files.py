@@ -1,6 +1,8 @@
 """What the tests of kept chat share: an identity, people, and records."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from app.engine.chat_record import ChatChanges, ChatRecord, Delivery
@@ -24,6 +26,16 @@ def received(number: int, text: str = "hello", author: Address = BEN, network: i
 
 def sent(number: int, status: ChatStatus, text: str = "hello", peer: Address = BEN) -> ChatRecord:
     return ChatRecord(number, text, 1_700_000_000.0 + number, deliveries=(Delivery(peer, status),))
+
+
+def damage(path: Path) -> None:
+    """Make a mess of the messages in a file that nobody uses; what is read at the start stays whole."""
+    with closing(sqlite3.connect(path)) as opened:
+        (page,) = opened.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'message'").fetchone()
+        (size,) = opened.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
 
 
 def changes(*records: ChatRecord) -> ChatChanges:
