@@ -57,7 +57,13 @@ class Actions(QObject):
 
     def set_power(self, on: bool) -> None:
         """Log in, or out."""
-        self.bridge.call(self, lambda engine: engine.login() if on else engine.logout())
+        self.bridge.call(self, lambda engine: engine.login() if on else engine.logout(), failed=self._tell_unless_shown)
+
+    def _tell_unless_shown(self, problem: Problem) -> None:
+        """What stands in the engine's state is told by the main window, for as long as it holds."""
+        state = self.bridge.look(lambda engine: engine.state, self.bridge.state)
+        if problem.code not in {each.code for each in state.problems}:
+            self.bridge.problem_met.emit(problem)
 
     # --- networks
 
