@@ -28,6 +28,7 @@ from app.engine.errors import engine_error, problem_of
 from app.platform import paths
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
+from app.ui.garbage import GarbageCollection
 from app.ui.icons import icon
 from app.ui.main_window import MainWindow
 from app.ui.preferences import Preferences
@@ -64,9 +65,13 @@ def _run_first(application: QApplication, launch: Launch, instance: SingleInstan
     application.setDesktopFileName("buri")
     application.setQuitOnLastWindowClosed(False)
     application.setWindowIcon(icon("buri"))
-    with qasync.QEventLoop(application) as loop:
-        asyncio.set_event_loop(loop)
-        return int(loop.run_until_complete(App(application, launch, instance).live()))
+    garbage = GarbageCollection()
+    try:
+        with qasync.QEventLoop(application) as loop:
+            asyncio.set_event_loop(loop)
+            return int(loop.run_until_complete(App(application, launch, instance).live()))
+    finally:
+        garbage.end()
 
 
 class App(QObject):

@@ -7,7 +7,7 @@ the key's own file stays in the session's memory. Opened by app/ui/actions.py.
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFileDialog,
@@ -186,7 +186,10 @@ class RestoreIdentity(SessionDialog):
         line.addWidget(self.file, 1)
         line.addWidget(browse)
         self.passphrase = passphrase_field(_("Passphrase of the backup"))
-        self.form.addRow(_("&File"), line)
+        label = text_label(_("&File"))
+        label.setTextFormat(Qt.TextFormat.AutoText)
+        label.setBuddy(self.file)
+        self.form.addRow(label, line)
         self.form.addRow(_("&Passphrase"), self.passphrase)
         self.add(text_label(_("Where the private key shall be kept here:")))
         self.place = KeyPlaceChoice(place.in_keyring or not place.fingerprint)

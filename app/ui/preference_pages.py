@@ -16,6 +16,7 @@ from app.platform import paths
 from app.ui.autostart import set_start_at_login, starts_at_login
 from app.ui.hosted_server import HostStatus
 from app.ui.preferences import ColourScheme, LogLevel, PreferencesError
+from app.ui.server_choice import form_in
 from app.ui.theme import SPACE
 from app.ui.translations import LANGUAGES, _
 from app.ui.verbs import Verbs
@@ -31,7 +32,7 @@ class PreferencePage(QWidget):
         self.problem = ProblemBox()
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(SPACE, 0, 2 * SPACE, SPACE)
-        self._layout.setSpacing(2 * SPACE)
+        self._layout.setSpacing(SPACE + 4)
         self._layout.addWidget(text_label(title, heading=True))
         self._layout.addWidget(self.problem)
 
@@ -42,12 +43,9 @@ class PreferencePage(QWidget):
 
     def add_form(self) -> QFormLayout:
         """Rows with a label each."""
-        form = QFormLayout()
-        form.setHorizontalSpacing(2 * SPACE)
-        form.setVerticalSpacing(SPACE + 2)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self._layout.addLayout(form)
-        return form
+        box = QWidget()
+        self._layout.addWidget(box)
+        return form_in(box)
 
     def add_section(self, title: str) -> None:
         """A smaller heading."""
@@ -58,11 +56,12 @@ class PreferencePage(QWidget):
         self._layout.addSpacing(SPACE)
         self._layout.addWidget(label)
 
-    def add_row(self, *buttons: QWidget) -> None:
+    def add_row(self, *buttons: QPushButton) -> None:
         """Buttons beside each other, at the left."""
         row = QHBoxLayout()
         row.setSpacing(SPACE)
         for button in buttons:
+            button.setAutoDefault(False)
             row.addWidget(button)
         row.addStretch(1)
         self._layout.addLayout(row)
@@ -112,6 +111,7 @@ class GeneralPage(PreferencePage):
             self.colours.addItem(name, scheme)
         self.colours.setCurrentIndex(self.colours.findData(choices.colours))
         form = self.add_form()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow(_("&Language"), self.language)
         form.addRow(_("&Colours"), self.colours)
         self.restart_note = Note()
@@ -250,6 +250,7 @@ class AdvancedPage(PreferencePage):
         self.level.setCurrentIndex(self.level.findData(verbs.preferences.choices.log_level))
         self.level.activated.connect(lambda _index: self.choose(log_level=self.level.currentData()))
         form = self.add_form()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow(_("&Log"), self.level)
         self.add_section(_("Folders"))
         folders = self.add_form()

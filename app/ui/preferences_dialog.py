@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from app.ui.custom_commands import CustomCommandsPage
 from app.ui.icons import icon
-from app.ui.preference_pages import AdvancedPage, ConnectionPage, GeneralPage, NotificationsPage
+from app.ui.preference_pages import AdvancedPage, ConnectionPage, GeneralPage, NotificationsPage, PreferencePage
 from app.ui.security_page import SecurityPage
 from app.ui.theme import SPACE
 from app.ui.translations import _
@@ -43,7 +43,7 @@ class PreferencesDialog(QDialog):
             ("connection", "server", _("Connection"), ConnectionPage(actions)),
             ("security", "shield", _("Security"), SecurityPage(actions)),
             ("notifications", "bell", _("Notifications"), NotificationsPage(actions)),
-            ("commands", "command", _("Commands"), CustomCommandsPage(actions.preferences)),
+            ("commands", "command", _("Commands"), CommandsPage(actions)),
             ("advanced", "report", _("Advanced"), AdvancedPage(actions)),
         ):
             item = QListWidgetItem(icon(drawing), title)
@@ -64,6 +64,14 @@ class PreferencesDialog(QDialog):
         """Turn to a page by its name."""
         if name in self._names:
             self.list.setCurrentRow(self._names.index(name))
+
+
+class CommandsPage(PreferencePage):
+    """A person's own programs for peers."""
+
+    def __init__(self, verbs: Verbs) -> None:
+        super().__init__(verbs, _("Commands"))
+        self.add(CustomCommandsPage(verbs.preferences))
 
 
 def _scrolled(content: QWidget) -> QScrollArea:

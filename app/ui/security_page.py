@@ -49,6 +49,8 @@ class SecurityPage(PreferencePage):
         self.rekey.setRange(*REKEY_RANGE)
         self.rekey.setSuffix(_(" seconds"))
         self.rekey.setKeyboardTracking(False)
+        self.rekey.setMaximumWidth(160)
+        self.suite.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         form = self.add_form()
         form.addRow(_("&Suite"), self.suite)
         form.addRow(_("&New keys every"), self.rekey)

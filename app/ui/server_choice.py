@@ -7,7 +7,7 @@ by the dialog that changes the server.
 
 from typing import Final
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFormLayout, QLineEdit, QWidget
 
 from app.engine.state import Problem
@@ -51,7 +51,20 @@ def server_text(invite: Invite) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).removeprefix("invite: ").rstrip(".")
+    """What a parser says, as the beginning of a sentence."""
+    reason = str(error).removeprefix("invite: ").rstrip(".")
+    return reason[:1].upper() + reason[1:]
+
+
+def form_in(parent: QWidget) -> QFormLayout:
+    """A form without margins, whose labels stand beside the middle of their fields."""
+    form = QFormLayout(parent)
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setHorizontalSpacing(2 * SPACE)
+    form.setVerticalSpacing(SPACE)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return form
 
 
 class LinkField(QWidget):
@@ -65,10 +78,9 @@ class LinkField(QWidget):
         self.line.setPlaceholderText("buri://…")
         self.line.setClearButtonEnabled(True)
         self.server, self.fingerprint, self.network = (text_label(selectable=True) for _part in range(3))
-        self._form = QFormLayout(self)
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setHorizontalSpacing(2 * SPACE)
-        self._form.setVerticalSpacing(SPACE)
+        for label in (self.server, self.fingerprint):
+            label.setWordWrap(False)  # they have no place to be broken at, and must be seen whole
+        self._form = form_in(self)
         self._form.addRow(_("Invite &link"), self.line)
         self._form.addRow(_("Server"), self.server)
         self._form.addRow(_("Fingerprint"), self.fingerprint)
@@ -107,10 +119,7 @@ class ServerFields(QWidget):
         self.server.setPlaceholderText(_("server.example.org or 192.0.2.7:12975"))
         self.fingerprint = QLineEdit(fingerprint, maxLength=MAX_FINGERPRINT)
         self.fingerprint.setPlaceholderText("SHA256:…")
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setHorizontalSpacing(2 * SPACE)
-        form.setVerticalSpacing(SPACE)
+        form = form_in(self)
         form.addRow(_("&Server"), self.server)
         form.addRow(_("&Fingerprint"), self.fingerprint)
         form.addRow(

@@ -4,6 +4,7 @@ Changing the server is always a person's own click: a link only fills the fields
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from PySide6.QtWidgets import QTabWidget, QWidget
 
@@ -14,6 +15,10 @@ from app.ui.session import Session
 from app.ui.session_dialog import SessionDialog
 from app.ui.translations import _
 from app.ui.widgets import Dialog, Note
+
+
+WIDTH: Final = 580
+"""A fingerprint is seen whole."""
 
 
 class ChangeServer(SessionDialog):
@@ -34,6 +39,7 @@ class ChangeServer(SessionDialog):
             _("&Change server"),
         )
         self._join = join
+        self.setMinimumWidth(WIDTH)
         settings = session.settings
         server = settings.server if settings is not None else None
         self.link = LinkField(link)
@@ -42,6 +48,7 @@ class ChangeServer(SessionDialog):
         self.tabs.addTab(_padded(self.link), _("By invite &link"))
         self.tabs.addTab(_padded(self.fields), _("By &name"))
         self.tabs.setCurrentIndex(0 if link else 1)
+        self.tabs.setDocumentMode(True)
         self.add(self.tabs)
         if server is not None:
             self.add(Note(_("Now: {server}, {fingerprint}").format(server=server, fingerprint=server.fingerprint)))
@@ -70,6 +77,7 @@ class OpenLink(Dialog):
     def __init__(self, parent: QWidget | None, open_link: Callable[[str], object]) -> None:
         super().__init__(parent, _("Open an invite link"), _("Paste the link that a friend sent you."), _("&Open"))
         self._open = open_link
+        self.setMinimumWidth(WIDTH)
         self.link = LinkField()
         self.link.changed.connect(self.fit)
         self.add(self.link)

@@ -68,7 +68,7 @@ class SingleInstance(QObject):
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.setMaxPendingConnections(MAX_CALLERS)
         self._server.newConnection.connect(self._accept)
-        self._callers: set[_Caller] = set()
+        self._callers: list[_Caller] = []
 
     def claim(self, link: str = "") -> bool:
         """Be the one app, or hand `link` to the one that is; then False. Before any window: this waits.
@@ -112,12 +112,10 @@ class SingleInstance(QObject):
     def _accept(self) -> None:
         while (socket := self._server.nextPendingConnection()) is not None:
             if len(self._callers) >= MAX_CALLERS:
-                socket.abort()
-                socket.deleteLater()
-                continue
+                self._callers[0].end()  # it has said nothing for longest
             caller = _Caller(socket, self)
-            self._callers.add(caller)
-            caller.ended.connect(lambda caller=caller: self._callers.discard(caller))
+            self._callers.append(caller)
+            caller.ended.connect(lambda caller=caller: self._callers.remove(caller))
             caller.said.connect(self.called)
             caller.read()
 

@@ -128,7 +128,7 @@ class Welcome(QDialog):
         layout.addWidget(self.pages, 1)
         layout.addWidget(self.problem)
         layout.addLayout(row)
-        self.resize(560, 560)
+        self.resize(560, 520)
 
     def changeEvent(self, event: QEvent) -> None:
         """Drawings follow the colours."""

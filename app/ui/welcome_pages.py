@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -24,7 +23,7 @@ from app.protocol.invite import Invite, InviteError, checked_host
 from app.protocol.messages import checked_name
 from app.protocol.wire import MAX_NAME, SERVER_PORT, RemoteProtocolError
 from app.ui.icons import pixmap
-from app.ui.server_choice import MAX_SERVER, LinkField, ServerFields
+from app.ui.server_choice import MAX_SERVER, LinkField, ServerFields, form_in
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
 from app.ui.widgets import CopyField, Note, problem_named, text_label
@@ -113,13 +112,14 @@ class Page(QWidget):
         self._layout.addLayout(opening)
 
     def _add_nickname(self) -> None:
-        form = QFormLayout()
-        form.setHorizontalSpacing(2 * SPACE)
+        box = QWidget()
+        form = form_in(box)
+        form.setVerticalSpacing(SPACE // 2)
         form.addRow(_("Your &name"), self.nickname)
         form.addRow(
             "", text_label(_("This is how others see this computer. You can change it at any time."), muted=True)
         )
-        self._layout.addLayout(form)
+        self._layout.addWidget(box)
         self._layout.addStretch(1)
 
     def wish(self) -> Wish | Problem:
@@ -205,13 +205,11 @@ class HostPage(Page):
         self.port = QSpinBox()
         self.port.setRange(1, 65_534)
         self.port.setValue(SERVER_PORT)
-        form = QFormLayout()
-        form.setHorizontalSpacing(2 * SPACE)
-        form.setVerticalSpacing(SPACE)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        box = QWidget()
+        form = form_in(box)
         form.addRow(_("Others reach it &at"), self.host)
         form.addRow(_("P&ort"), self.port)
-        self._layout.addLayout(form)
+        self._layout.addWidget(box)
         self.note = Note()
         self._layout.addWidget(self.note)
         self._add_nickname()
@@ -221,10 +219,10 @@ class HostPage(Page):
 
     def show_addresses(self, addresses: Sequence[str]) -> None:
         """Those under which this computer is reached in its own network."""
-        typed = self.host.currentText()
+        typed, known = self.host.currentText(), {self.host.itemText(each) for each in range(self.host.count())}
         self.host.clear()
         self.host.addItems(list(addresses))
-        if typed:
+        if typed not in known and typed:
             self.host.setEditText(typed)
 
     def _explain(self) -> None:

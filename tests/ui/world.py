@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
+from app.ui.garbage import GarbageCollection
 from app.ui.preferences import Preferences
 from app.ui.session import Launch, Session
 from tests.engine.world import PATIENCE, Person, World
@@ -32,12 +33,14 @@ def run_in_qt(application: QApplication, story: Coroutine[Any, Any, None]) -> No
     application.setQuitOnLastWindowClosed(False)  # else closing a window would end the loop under the story
     loop = qasync.QEventLoop(application, already_running=False)
     asyncio.set_event_loop(loop)
+    garbage = GarbageCollection()
     try:
         loop.run_until_complete(story)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
         asyncio.set_event_loop(None)
+        garbage.end()
 
 
 async def until(holds: Callable[[], bool], what: str = "it") -> None:
