@@ -127,14 +127,13 @@ class Roster:
             return before
         waiting = member.status is MemberStatus.PENDING
         status = _status_in(network, member, peer)
-        latency = peer.latency if peer is not None and status in (PeerStatus.DIRECT, PeerStatus.RELAYED) else None
         return MemberRow(
             network=network.id,
             address=member.address,
             name=member_name(member, peer),
             status=status,
             waiting=waiting,
-            latency=None if latency is None else round(latency, 3),
+            latency=_shown_latency(peer) if status in (PeerStatus.DIRECT, PeerStatus.RELAYED) else None,
             verified=peer is not None and peer.verified and not waiting,
             is_owner=member.is_owner,
             unread=peer.unread if peer is not None else 0,
@@ -170,6 +169,13 @@ def _status_in(network: NetworkView, member: MemberView, peer: PeerView | None) 
     if not here and peer.problem is not None and peer.problem.code == "peer-unproven":
         return PeerStatus.UNPROVEN
     return peer.status
+
+
+def _shown_latency(peer: PeerView | None) -> float | None:
+    """In whole milliseconds, so that a row changes no more often than its words."""
+    if peer is None or peer.latency is None:
+        return None
+    return round(peer.latency, 3) if peer.latency >= 0.001 else 0.0
 
 
 def _network_row(network: NetworkView, members: list[MemberRow]) -> NetworkRow:

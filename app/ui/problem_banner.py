@@ -1,0 +1,139 @@
+"""What is wrong, above the roster: title, what happened, what to do, and the buttons that mend it; one at a time.
+
+Used by main_window.py; which button belongs to which problem is said in mends.py.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+
+from app.engine.state import PeerView, Problem
+from app.ui.actions import Actions
+from app.ui.icons import icon, sharp_pixmap
+from app.ui.mends import Mend, mends_of
+from app.ui.theme import SPACE, colours
+from app.ui.translations import _, translated
+from app.ui.widgets import text_label
+
+SIGN: Final = 18
+
+
+class ProblemBanner(QFrame):
+    """Hidden while nothing is wrong."""
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("problem")
+        self._actions = actions
+        self._problems: tuple[Problem, ...] = ()
+        self._peers: tuple[PeerView, ...] = ()
+        self._place = 0
+        self._sign, self.title = QLabel(), text_label()
+        self.count = text_label(muted=True)
+        self.back, self.forward = QToolButton(), QToolButton()
+        self.words = text_label(selectable=True)
+        self._row = QHBoxLayout()
+        self.buttons: list[QPushButton] = []
+        """Those that mend what is shown."""
+        self._lay_out()
+        self.back.clicked.connect(lambda: self._turn(-1))
+        self.forward.clicked.connect(lambda: self._turn(1))
+        self._draw_signs()
+        self.hide()
+
+    def _lay_out(self) -> None:
+        bold = QFont(self.title.font())
+        bold.setWeight(QFont.Weight.DemiBold)
+        self.title.setFont(bold)
+        self.count.setWordWrap(False)
+        for button, name in ((self.back, _("Previous problem")), (self.forward, _("Next problem"))):
+            button.setAutoRaise(True)
+            button.setIconSize(QSize(14, 14))
+            button.setAccessibleName(name)
+            button.setToolTip(name)
+        self._row.setSpacing(SPACE)
+        turning = QHBoxLayout()
+        turning.setSpacing(0)
+        for widget in (self.back, self.count, self.forward):
+            turning.addWidget(widget)
+        words = QVBoxLayout()
+        words.setSpacing(SPACE // 2)
+        words.addWidget(self.title)
+        words.addWidget(self.words)
+        last = QHBoxLayout()
+        last.addLayout(self._row)
+        last.addStretch(1)
+        last.addLayout(turning)
+        words.addSpacing(SPACE // 2)
+        words.addLayout(last)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(SPACE + 4, SPACE + 2, SPACE + 4, SPACE + 2)
+        layout.setSpacing(SPACE + 2)
+        layout.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(words, 1)
+
+    def tell(self, problems: Sequence[Problem], peers: tuple[PeerView, ...] = ()) -> None:
+        """Show these, the one that is looked at first if it is still there; `peers` are who they may be about."""
+        self._peers = peers
+        unique = tuple(dict.fromkeys(problems))
+        if unique == self._problems:
+            return
+        present = self._problems[self._place] if self._problems else None
+        news = [each for each in unique if each not in self._problems]
+        self._problems = unique
+        self._place = unique.index(present) if present in unique else 0
+        self._show()
+        if news:
+            QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.Alert))
+
+    def _turn(self, by: int) -> None:
+        self._place = (self._place + by) % len(self._problems)
+        self._show()
+
+    def _show(self) -> None:
+        self.setVisible(bool(self._problems))
+        if not self._problems:
+            return
+        problem = self._problems[self._place]
+        shown = translated(problem)
+        self.title.setText(shown.title)
+        self.words.setText(" ".join(part for part in (shown.message, shown.remedy) if part))
+        self.setAccessibleName(shown.title)
+        self.setAccessibleDescription(self.words.text())
+        many = len(self._problems) > 1
+        self.count.setText(_("{number} of {count}").format(number=self._place + 1, count=len(self._problems)))
+        for widget in (self.back, self.count, self.forward):
+            widget.setVisible(many)
+        self._show_buttons(self._mends(problem))
+
+    def _mends(self, problem: Problem) -> tuple[Mend, ...]:
+        peer = next((each for each in self._peers if each.problem == problem), None)
+        if peer is None:
+            return mends_of(self._actions, problem)
+        if problem.code == "peer-key-changed":
+            return (Mend(_("Look at the new key…"), lambda: self._actions.accept_key(peer)),)
+        return (Mend(_("Details…"), lambda: self._actions.show_peer(peer)),)
+
+    def _show_buttons(self, mends: tuple[Mend, ...]) -> None:
+        for old in self.buttons:
+            self._row.removeWidget(old)
+            old.hide()
+            old.deleteLater()
+        self.buttons = [QPushButton(mend.text) for mend in mends]
+        for button, mend in zip(self.buttons, mends, strict=True):
+            button.clicked.connect(lambda _checked=False, act=mend.act: act())
+            self._row.addWidget(button)
+
+    def _draw_signs(self) -> None:
+        self._sign.setPixmap(sharp_pixmap("attention", SIGN, colours().attention, self.devicePixelRatioF()))
+        self.back.setIcon(icon("chevron-left"))
+        self.forward.setIcon(icon("chevron-right"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Qt tells: other colours."""
+        if event.type() is QEvent.Type.PaletteChange:
+            self._draw_signs()
+        super().changeEvent(event)
