@@ -57,22 +57,24 @@ class _PeerChat:
 class Chat:
     """All conversations.
 
-    `send` seals a message to a peer; `may_pass` tells whether there is a tunnel to a peer, and one that rests on the
-    network unless that is 0; `on_deadline` is called when a deadline may have moved, `on_unread` when `unread` changed.
-    `keep` keeps changes over a restart, and calls back when they are kept.
+    `send` seals a message to a peer; `may_pass` tells whether one for a network, or for the peer alone if that is 0,
+    can be sent to it now; `rests_on` whether the tunnel to a peer rests on a network; `on_deadline` is called when a
+    deadline may have moved, `on_unread` when `unread` changed. `keep` keeps changes over a restart, and calls back when
+    they are kept.
     """
 
     def __init__(
         self,
         send: Callable[[Address, bytes], None],
         may_pass: Callable[[Address, int], bool],
+        rests_on: Callable[[Address, int], bool],
         on_deadline: Callable[[], None],
         on_unread: Callable[[], None],
         keep: Keep,
     ) -> None:
         self.unread: dict[Conversation, int] = {}
         """How many messages of others came that nobody has read; never 0."""
-        self._send_message, self._may_pass = send, may_pass
+        self._send_message, self._may_pass, self._rests_on = send, may_pass, rests_on
         self._on_deadline, self._on_unread, self._keep = on_deadline, on_unread, keep
         self._peers: dict[Address, _PeerChat] = {}
         self._marks: dict[Address, ReceivedMark] = {}
@@ -160,7 +162,7 @@ class Chat:
     # --- what happens to peers
 
     def tunnel_up(self, peer: Address, now: float) -> None:
-        """There is a tunnel, or it rests on one more network: send what waits."""
+        """There is a tunnel: send what waits."""
         chat = self._peers.get(peer)
         if chat is None:
             return
@@ -169,6 +171,12 @@ class Chat:
             self._change_under_way(peer, chat, ChatStatus.SENT)
         chat.conversation.send_now(now)
         self._send_queued(peer, chat, now)
+
+    def send_waiting(self, now: float) -> None:
+        """More may pass than before."""
+        for peer, chat in tuple(self._peers.items()):
+            if chat.queued and not chat.held:
+                self._send_queued(peer, chat, now)
 
     def networks_waiting(self) -> set[int]:
         """Networks with messages that are on their way."""
@@ -185,7 +193,7 @@ class Chat:
 
     def receive(self, peer: Address, message: ChatFragment | ChatAcknowledge, now: float) -> None:
         """Take a chat message that came through the peer's tunnel."""
-        if isinstance(message, ChatFragment) and message.network and not self._may_pass(peer, message.network):
+        if isinstance(message, ChatFragment) and message.network and not self._rests_on(peer, message.network):
             self._counters["chat-network-not-shared"] += 1
             return
         chat = self._chat(peer)

@@ -47,7 +47,9 @@ class Conversations:
         self._account, self._peers = account, peers
         self._networks, self._contacts, self._trust = networks, contacts, trust
         self._recorder = ChatRecorder(store, tasks, self._everything)
-        self.chat = Chat(peers.send_message, self._may_pass, on_deadline, on_change, self._recorder.keep)
+        self.chat = Chat(
+            peers.send_message, self._may_pass, peers.rests_on, on_deadline, on_change, self._recorder.keep
+        )
 
     def _everything(self) -> ChatChanges:
         return self.chat.everything()
@@ -71,10 +73,14 @@ class Conversations:
         self.chat.tunnel_up(peer, self._now())
 
     def networks_changed(self) -> None:
-        """Somebody may have left a network or was blocked. What the server has not told yet counts for nothing."""
+        """Somebody may have come online in a network, left it or was blocked.
+
+        Nobody has left as long as the server has not told all.
+        """
         if self._networks.synchronised:
             for network in self.chat.networks_waiting():
                 self.chat.keep_to(network, self._recipients(NetworkId(network)))
+        self.chat.send_waiting(self._now())
 
     # --- what it shows
 
@@ -109,7 +115,11 @@ class Conversations:
     # --- who may get what
 
     def _may_pass(self, peer: Address, network: int) -> bool:
-        return self._peers.is_up(peer) and (not network or self._peers.rests_on(peer, NetworkId(network)))
+        """Who is offline in a network takes nothing that is for it, even if there is a tunnel because of another."""
+        if not network:
+            return self._peers.is_up(peer)
+        online = self._networks.is_online_in(NetworkId(network), peer)
+        return online and self._peers.rests_on(peer, NetworkId(network))
 
     def _recipients(self, network: NetworkId) -> list[Address]:
         return [each for each in self._networks.others_in(network) if not self._contacts.get(each).blocked]

@@ -410,6 +410,12 @@ class Networks:
             return []
         return [each for each, member in known.members.items() if self._counts(network, each, member)]
 
+    def is_online_in(self, network: NetworkId, address: Address) -> bool:
+        """Whether the server sees a member online in this very network."""
+        known = self.all.get(network)
+        member = None if known is None else known.members.get(address)
+        return member is not None and member.online
+
     def is_locked_out(self, network: NetworkId) -> bool:
         """Whether this account is a member and no tunnel can rest on it, as this computer lacks its secret."""
         known = self.all.get(network)

@@ -45,7 +45,7 @@ from app.protocol.peer_handshake import (
     SharedNetwork,
 )
 from app.protocol.tunnel_message import Goodbye, ProbeReply, ProbeRequest, TunnelMessage
-from app.protocol.wire import Address, DatagramType, Endpoint, NetworkId, RemoteProtocolError, checked_endpoint
+from app.protocol.wire import Address, DatagramType, Endpoint, RemoteProtocolError, checked_endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -411,7 +411,7 @@ class Peers:
         link = self.links.get(peer)
         return link is not None and link.up
 
-    def rests_on(self, peer: Address, network: NetworkId) -> bool:
+    def rests_on(self, peer: Address, network: int) -> bool:
         """Whether the live tunnel to a peer rests on a network: both are in it, and have proved its secret if any."""
         link = self.links.get(peer)
         if link is None or link.sending is None or not link.up:

@@ -38,6 +38,7 @@ class Side:
         self.chat = Chat(
             lambda peer, payload: company.send(own, peer, payload),
             lambda peer, network: company.may_pass(own, peer, network),
+            lambda peer, network: company.may_pass(own, peer, network),
             lambda: None,
             self._unread,
             self._keep,
@@ -294,7 +295,8 @@ def test_a_member_who_is_offline_in_the_network_alone_still_gets_what_is_for_him
     pair.settle()
     assert [each.text for each in pair.sides[BEN].changes] == ["to you"]
     assert pair.sides[ANNA].status(message.id) is ChatStatus.QUEUED
-    pair.connect(BEN)
+    pair.out = set()
+    pair.sides[ANNA].chat.send_waiting(pair.now)
     pair.settle()
     assert pair.sides[BEN].said(WITH_FAMILY) == ["to the family"]
 
