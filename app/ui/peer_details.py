@@ -94,7 +94,8 @@ class PeerDetailsWindow(Dialog):
         for content in (status, self.gone, self._things_to_do(), facts, tried):
             self.add(content)
         self.setMinimumWidth(560)
-        self.add_beside_buttons(CopyButton(lambda: as_text(self._details, self._networks()), _("&Copy as text")))
+        self.copy_button = CopyButton(lambda: as_text(self._details, self._networks()), _("&Copy as text"))
+        self.add_beside_buttons(self.copy_button)
 
     def _things_to_do(self) -> QWidget:
         self.chat_button, self.ping_button = QPushButton(_("C&hat")), QPushButton(_("&Ping"))

@@ -145,7 +145,7 @@ class AcceptKey(Dialog):
         self._bridge, self._peer = bridge, peer
         self.form.addRow(_("Key so far"), fingerprint_label(peer.fingerprint))
         self.form.addRow(_("New key"), fingerprint_label(peer.new_fingerprint or _("several at once")))
-        self.sure = QCheckBox(_("I &asked, and the key did change"))
+        self.sure = QCheckBox(_("I asked, and the key did &change"))
         self.sure.toggled.connect(self._allow)
         self.add(self.sure)
         if not peer.new_fingerprint:
