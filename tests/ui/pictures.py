@@ -7,6 +7,7 @@ Whoever makes a window adds it to PICTURES. Windows show the people of samples.p
 a window to life.
 """
 
+import functools
 import html
 import os
 import shutil
@@ -21,12 +22,17 @@ from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtGui import QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app.engine.engine import Engine
+from app.engine.helper_client import connect_helper
+from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState
+from app.protocol.keys import IdentityKey
 from app.ui.main_window import MainWindow
 from app.ui.preferences import ColourScheme
 from app.ui.theme import Theme
 from tests.engine.world import Person, World, meet
-from tests.ui import samples
+from tests.ui import app_poses, chat_poses, samples
+from tests.ui import dialog_poses as dialogs
 from tests.ui.world import Desk, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +57,11 @@ class Studio:
         await self._exits.aclose()
 
     def show(self, state: EngineState) -> None:
-        """Let every window of the desk show this."""
+        """Let every window of the desk show this, as if an engine said so: there is one, but it was never started."""
+        if not self.desk.bridge.has_engine:
+            profile = Profile(self.folder, self.folder)
+            profile.change(server=ServerAddress(samples.SERVER.host, samples.SERVER.fingerprint))
+            self.desk.bridge.attach(Engine(_key(), profile, connect_helper))
         self.desk.bridge.state = state
         self.desk.bridge.state_changed.emit(state)
 
@@ -63,10 +73,10 @@ class Studio:
         self._exits.callback(self.desk.bridge.detach)
         return anna, ben
 
-    def main_window(self, state: EngineState) -> MainWindow:
-        """The main window in this state."""
-        self.show(state)
-        return MainWindow(self.desk.actions)
+
+@functools.cache
+def _key() -> IdentityKey:
+    return IdentityKey.generate()
 
 
 Pose = Callable[[Studio], Coroutine[Any, Any, QWidget]]
@@ -87,27 +97,96 @@ class Picture:
     """Whether the user guide shows it."""
 
 
-def main_window(state: EngineState) -> Pose:
+def main_window(state: EngineState, search: str = "") -> Pose:
     """The main window in this state."""
 
     async def pose(studio: Studio) -> QWidget:
-        return studio.main_window(state)
+        studio.show(state)
+        window = MainWindow(studio.desk.actions)
+        window.search.setText(search)
+        return window
 
     return pose
 
 
-PICTURES: tuple[Picture, ...] = (
-    Picture("roster", "The roster", main_window(samples.lively()), guide=True),
-    Picture("roster-narrow", "The roster, narrow", main_window(samples.lively()), (320, 640)),
-    Picture("roster-wide", "The roster, wide", main_window(samples.lively()), (600, 720)),
+def trouble(code: str, **details: object) -> Pose:
+    """The main window without an engine, and why there is none."""
+
+    async def pose(studio: Studio) -> QWidget:
+        studio.desk.session.trouble = samples.problem(code, **details)
+        return MainWindow(studio.desk.actions)
+
+    return pose
+
+
+_MAIN_WINDOW = (
+    Picture("roster", "The roster", main_window(samples.lively()), (360, 860), guide=True),
+    Picture("roster-narrow", "The roster, narrow", main_window(samples.lively()), (320, 500)),
+    Picture("roster-wide", "The roster, wide", main_window(samples.lively()), (600, 700)),
+    Picture("roster-search", "Searching", main_window(samples.lively(), "ros")),
+    Picture("roster-search-nobody", "Searching in vain", main_window(samples.lively(), "xyz")),
     Picture("roster-empty", "No networks yet", main_window(samples.no_networks()), guide=True),
     Picture("roster-off", "Switched off", main_window(samples.switched_off())),
     Picture("roster-connecting", "Connecting", main_window(samples.connecting())),
     Picture("roster-helper-missing", "The helper is missing", main_window(samples.helper_missing())),
-    Picture("roster-server-lost", "The server is lost", main_window(samples.server_lost())),
+    Picture("roster-server-lost", "The server is lost", main_window(samples.server_lost()), (360, 860)),
     Picture("roster-problems", "Several problems", main_window(samples.many_problems())),
     Picture("roster-crowd", "500 peers in 20 networks", main_window(samples.crowd())),
+    Picture("roster-first-start", "The first start", trouble("server-not-configured"), guide=True),
+    Picture("roster-no-keyring", "No keyring", trouble("keyring-unusable", backend="SecretService", reason="Locked")),
 )
+_NETWORKS = (
+    Picture("network-create", "Create a network", dialogs.create_network, guide=True),
+    Picture("network-create-refused", "The name is taken", dialogs.create_network_refused),
+    Picture("network-join", "Join a network", dialogs.join_network, guide=True),
+    Picture("network-join-by-link", "Join by invite link", dialogs.join_by_link),
+    Picture("network-join-wrong-password", "A wrong password", dialogs.join_wrong_password),
+    Picture("network-join-pending", "The owner must approve", dialogs.join_pending),
+    Picture("network-invite", "Invite, with a password", dialogs.invite_with_password, guide=True),
+    Picture("network-invite-secret", "Invite by link only", dialogs.invite_with_secret),
+    Picture("network-password", "Set the password", dialogs.set_password),
+    Picture("network-access", "Set access", dialogs.set_access),
+    Picture("network-approvals", "Who waits", dialogs.approvals, guide=True),
+    Picture("network-approvals-empty", "Nobody waits", dialogs.approvals_empty),
+    Picture("network-leave", "Leave a network", dialogs.leave_network),
+    Picture("network-delete", "Delete a network", dialogs.delete_network),
+    Picture("network-evict", "Put a member out", dialogs.evict_member),
+)
+_PEERS = (
+    Picture("peer-details", "Everything about a peer", dialogs.peer_details, guide=True),
+    Picture("peer-verify", "Verify a peer", dialogs.verify_peer, guide=True),
+    Picture("peer-verified", "A verified peer", dialogs.verify_verified),
+    Picture("peer-verify-differs", "The numbers differ", dialogs.verify_differs),
+    Picture("peer-accept-key", "Accept a new key", dialogs.accept_key),
+    Picture("peer-alias", "Call a peer something", dialogs.set_alias),
+    Picture("chat", "Chat with a friend", chat_poses.chat, (480, 640), guide=True),
+    Picture("chat-network", "Chat with a network", chat_poses.network_chat, (480, 640), guide=True),
+    Picture("chat-hostile", "Chat with somebody who tries everything", chat_poses.hostile_chat, (480, 1_500)),
+    Picture("chat-empty", "Nothing was said yet", chat_poses.empty_chat, (480, 420)),
+    Picture("ping", "Ping", chat_poses.ping, guide=True),
+    Picture("ping-no-tunnel", "Ping, and the friend went offline", chat_poses.ping_without_tunnel),
+    Picture("ping-none", "Ping without a tunnel", chat_poses.ping_before_any),
+)
+_THE_APP = (
+    Picture("welcome", "Welcome", app_poses.welcome, guide=True),
+    Picture("welcome-link", "Welcome: an invite link", app_poses.welcome_link, guide=True),
+    Picture("welcome-server", "Welcome: something that is no server", app_poses.welcome_server),
+    Picture("welcome-host", "Welcome: host a server here", app_poses.welcome_host, guide=True),
+    Picture("welcome-hosted", "Welcome: the server runs", app_poses.welcome_hosted),
+    Picture("nickname", "Nickname", app_poses.nickname),
+    *(Picture(name, f"Identity: {name[9:]}", app_poses.identity(name)) for name in app_poses.IDENTITY_DIALOGS),
+    *(
+        Picture(f"preferences-{page}", f"Preferences: {page}", app_poses.preferences(page), guide=page == "general")
+        for page in app_poses.PREFERENCE_PAGES
+    ),
+    Picture("commands", "Custom commands", dialogs.custom_commands),
+    Picture("change-server", "Another server", app_poses.change_server),
+    Picture("open-link", "Open an invite link", app_poses.open_link),
+    Picture("problem", "Something failed", app_poses.problem),
+    Picture("report", "The diagnostics report", app_poses.report),
+    Picture("about", "About", app_poses.about),
+)
+PICTURES = (*_MAIN_WINDOW, *_NETWORKS, *_PEERS, *_THE_APP)
 
 
 def folder() -> Path:
@@ -124,9 +203,9 @@ def file_name(picture: Picture, scheme: ColourScheme) -> str:
 def dressed(application: QApplication, scheme: ColourScheme) -> Iterator[None]:
     """The application in one colour scheme, and in the pictures' font if this computer has it."""
     font = application.font()
-    theme = Theme(application)
     if FONT in QFontDatabase.families():
         application.setFont(QFont(FONT, 10))
+    theme = Theme(application)
     theme.choose(scheme)
     try:
         yield

@@ -24,8 +24,14 @@ def folder() -> Path:
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.value)
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_the_window_shows_itself(
-    qapp: QApplication, tmp_path: Path, folder: Path, picture: Picture, scheme: ColourScheme
+    qapp: QApplication,
+    tmp_path: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    picture: Picture,
+    scheme: ColourScheme,
 ) -> None:
+    monkeypatch.setenv("BURI_HOME", str(tmp_path / "home"))
     file = folder / file_name(picture, scheme)
 
     async def photograph() -> None:
