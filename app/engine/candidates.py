@@ -21,6 +21,8 @@ from app.protocol.wire import VIRTUAL_PREFIX6, Endpoint, RemoteProtocolError, ch
 logger = logging.getLogger(__name__)
 
 MAX_REFLECTORS = 8
+ADDRESSES_LAST = 1.0
+"""Seconds until this computer's addresses are read anew; a change that the system tells is seen at once."""
 _RETRANSMISSIONS = (0.0, 0.25, 0.75)
 """Seconds after the first request at which it is sent (again)."""
 _GRACE = 0.15
@@ -114,6 +116,26 @@ async def _wait_all(answers: Sequence[asyncio.Future[Endpoint]], until: float, g
         if loop.time() >= until:
             return
         await asyncio.wait(waiting, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+
+
+class OwnAddresses:
+    """This computer's addresses, read at most once in ADDRESSES_LAST: a crowd that is introduced asks all at once."""
+
+    def __init__(self, read: ListAddresses) -> None:
+        self._read = read
+        self._addresses: list[LocalAddress] = []
+        self._read_at = float("-inf")
+
+    def now(self) -> list[LocalAddress]:
+        """The addresses, a moment old at most."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._read_at + ADDRESSES_LAST:
+            self._addresses, self._read_at = self._read(), now
+        return self._addresses
+
+    def forget(self) -> None:
+        """They changed."""
+        self._read_at = float("-inf")
 
 
 def host_endpoints(

@@ -15,7 +15,7 @@ from contextlib import suppress
 from app.base.logs import recent_lines
 from app.base.tasks import Tasks
 from app.engine.account import OwnAccount
-from app.engine.candidates import ListAddresses, host_endpoints, read_addresses, resolve_reflectors
+from app.engine.candidates import ListAddresses, OwnAddresses, host_endpoints, read_addresses, resolve_reflectors
 from app.engine.chat_facade import ChatFacade
 from app.engine.chat_store import ChatStore
 from app.engine.contacts import Contacts
@@ -87,14 +87,15 @@ class Engine(ChatFacade):
     ) -> None:
         """`helper` finds or starts the privileged helper; `timing` and `list_addresses` are for tests.
 
-        Raises EngineError if no server is set or what is remembered can't be read.
+        It reads the disk, so make it in a thread where a window lives. Raises EngineError if no server is set or what
+        is remembered can't be read.
         """
         server = profile.settings.server
         if server is None:
             raise engine_error("server-not-configured")
         self._identity, self._profile, self._server = identity, profile, server
         self._timing = timing = timing or Timing(rekey_interval=profile.settings.rekey_interval)
-        self._list_addresses = list_addresses
+        self._addresses = OwnAddresses(list_addresses)
         self._tasks = Tasks()
         self._deadlines = Deadlines()
         memory = Memory(profile, identity)
@@ -320,16 +321,18 @@ class Engine(ChatFacade):
 
     def _network_changed(self) -> None:
         """The adapter's own coming and going is none of it."""
+        self._addresses.forget()
         hosts = self._host_endpoints()
         if hosts != self._hosts_before:
             self._hosts_before = hosts
-            self._client.network_changed({each.address for each in self._list_addresses()})
+            self._client.network_changed({each.address for each in self._addresses.now()})
             self._peers.network_changed()
         else:
             self._peers.reflectors.forget()
 
     def _woke(self) -> None:
         """The computer slept: whatever seems connected may be dead, and keys are renewed."""
+        self._addresses.forget()
         self._hosts_before = self._host_endpoints()
         self._client.reconnect()
         self._peers.network_changed(renew_keys=True)
@@ -339,7 +342,7 @@ class Engine(ChatFacade):
         if interface is None:
             return []
         return host_endpoints(
-            self._list_addresses(), interface.udp_port, interface.name, self._account.pool, interface.ipv6
+            self._addresses.now(), interface.udp_port, interface.name, self._account.pool, interface.ipv6
         )
 
     def _owner_key(self, owner: Address) -> PublicKey | None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from app.base.tasks import Tasks
+from app.base.turn import Turn
 from app.engine.candidates import Reflectors, as_candidates
 from app.engine.contacts import Contacts
 from app.engine.errors import EngineError
@@ -444,8 +445,11 @@ class Peers:
         return min((each for each in deadlines if each is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
-        """Do what is due."""
+        """Do what is due, for one turn: of many that are due at once, as after sleep, the rest comes right after."""
+        turn = Turn()
         for link in tuple(self.links.values()):
+            if turn.over:
+                break
             due = link.next_deadline()
             if due is not None and due <= now:
                 link.handle_deadline(now)

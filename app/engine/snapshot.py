@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from app.engine.account import OwnAccount
 from app.engine.contacts import Contacts
 from app.engine.conversations import Conversations
-from app.engine.errors import engine_error
-from app.engine.errors import problem_of as problem_of
+from app.engine.errors import engine_error, problem_of
 from app.engine.helper_link import HelperLink
 from app.engine.mediation_client import MediationClient
 from app.engine.networks import Networks

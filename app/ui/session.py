@@ -136,7 +136,7 @@ class Session(QObject):
             raise engine_error("server-not-configured")
         keeper = IdentityKeeper(self.profile, self._passphrase)
         identity = await asyncio.to_thread(keeper.open, self._storage)
-        engine = Engine(identity, self.profile, self._helper)
+        engine = await asyncio.to_thread(Engine, identity, self.profile, self._helper)
         control = ControlServer(engine, paths.engine_socket())
         await control.start()
         self._engine, self._control = engine, control

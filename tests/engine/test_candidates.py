@@ -6,7 +6,14 @@ from ipaddress import IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.candidates import Reflectors, as_candidates, host_endpoints, read_addresses, resolve_reflectors
+from app.engine.candidates import (
+    OwnAddresses,
+    Reflectors,
+    as_candidates,
+    host_endpoints,
+    read_addresses,
+    resolve_reflectors,
+)
 from app.engine.timing import Timing
 from app.platform.addresses import LocalAddress
 from app.protocol import stun
@@ -113,3 +120,15 @@ def test_the_reflectors_of_a_server_are_at_its_addresses() -> None:
 
 def test_this_computers_addresses_can_be_read() -> None:
     assert all(each.address for each in read_addresses())
+
+
+def test_a_crowd_that_asks_for_the_own_addresses_reads_them_once_until_they_change() -> None:
+    async def story() -> None:
+        reads: list[list[LocalAddress]] = [[LocalAddress("eth0", "192.168.1.5")], [LocalAddress("eth0", "10.9.9.9")]]
+        addresses = OwnAddresses(lambda: reads.pop(0))
+        first = addresses.now()
+        assert [addresses.now() for _ in range(500)] == [first] * 500
+        addresses.forget()
+        assert addresses.now() == [LocalAddress("eth0", "10.9.9.9")]
+
+    asyncio.run(story())
