@@ -25,8 +25,9 @@ class GarbageCollection(QObject):
 
     def timerEvent(self, _event: QTimerEvent) -> None:
         """Collect the oldest generation that is due, as the automatic collection does."""
-        for generation, (count, threshold) in reversed(list(enumerate(zip(gc.get_count(), gc.get_threshold())))):
-            if count > threshold:
+        due = [count > threshold for count, threshold in zip(gc.get_count(), gc.get_threshold(), strict=True)]
+        for generation in (2, 1, 0):
+            if due[generation]:
                 gc.collect(generation)
                 return
 

@@ -202,6 +202,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _plain(line: bytes) -> str:
     """What it said, without the prefix that names the program."""
     text = " ".join(line.decode("utf-8", "replace").split())
-    if "address already in use" in text:
+    if "address already in use" in text.lower():
         return "another program on this computer uses its ports"
     return text.removeprefix("buri server: ").rstrip(".")

@@ -16,7 +16,6 @@ from app.ui.session_dialog import SessionDialog
 from app.ui.translations import _
 from app.ui.widgets import Dialog, Note
 
-
 WIDTH: Final = 580
 """A fingerprint is seen whole."""
 
