@@ -212,6 +212,11 @@ class Actions(QObject):
 
         self._raise(("chat", conversation), lambda: ChatWindow(self, conversation))
 
+    def is_reading(self, conversation: Conversation) -> bool:
+        """Whether the person has this conversation before them."""
+        window = self._windows.get(("chat", conversation))
+        return window is not None and window.isActiveWindow()
+
     def open_ping(self, peer: PeerView) -> None:
         """Pings to a peer, live."""
         from app.ui.ping_window import PingWindow
@@ -251,6 +256,12 @@ class Actions(QObject):
 
         self._raise(("server", link), lambda: ChangeServer(self.main_window, self.session, link, self.join_network))
 
+    def tell_no_tray(self) -> None:
+        """This desktop has no tray: closing the window would end the app."""
+        from app.ui.no_tray import NoTray
+
+        self._raise("no tray", lambda: NoTray(self.main_window, self.preferences, self.quit_wanted.emit))
+
     def preferences_dialog(self, page: str = "") -> None:
         """The preferences, at a page."""
         from app.ui.preferences_dialog import PreferencesDialog
@@ -278,6 +289,7 @@ class Actions(QObject):
         window = self._windows.get("problem")
         if not isinstance(window, ProblemWindow):
             window = self._windows["problem"] = ProblemWindow(self.main_window, self)
+            window.finished.connect(lambda: self._windows.pop("problem", None))
         window.tell(problem)
 
     def mends(self, problem: Problem) -> tuple["Mend", ...]:
@@ -366,6 +378,13 @@ class Actions(QObject):
             "take over",
             lambda: Confirmation(self.main_window, self.session, title, text, button, self.session.take_over),
         )
+
+    def prefer(self, **choices: Any) -> None:
+        """Change choices; if they can't be written they hold until the end, and that is said."""
+        try:
+            self.preferences.change(**choices)
+        except PreferencesError as error:
+            self.show_problem(self.preferences.problem(error))
 
     def fresh_preferences(self) -> None:
         """Give up a window.json that can't be read; it is kept under another name."""

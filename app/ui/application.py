@@ -115,6 +115,7 @@ class App(QObject):
             if not (self._launch.hidden or self.preferences.choices.start_hidden):
                 self.window.show()
             self._tasks.start("start", self._begin())
+            logger.info("the app runs")
             await self._over.wait()
             self.window.removeEventFilter(self)
             self.window.close()
@@ -169,7 +170,8 @@ class App(QObject):
         self._over.set()
 
     def _called(self, link: str) -> None:
-        """The app was started a second time."""
+        """The app was started again; what the link says is nobody's business in a log."""
+        logger.info("started a second time%s", ", with a link" if link else "")
         self.raise_window()
         if link:
             self.actions.open_link(link)

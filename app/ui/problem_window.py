@@ -26,6 +26,7 @@ class ProblemWindow(QDialog):
 
     def __init__(self, parent: QWidget | None, actions: Verbs) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._actions = actions
         self._waiting: list[Problem] = []
         self._sign = QLabel()
@@ -81,7 +82,7 @@ class ProblemWindow(QDialog):
         if self._waiting:
             self._show_first()
         else:
-            self.hide()
+            self.accept()
 
     def reject(self) -> None:
         """Escape, and the window's own button."""

@@ -1,6 +1,8 @@
 """A home of the app with a real session in it: settings, key and engine on disk, in Qt's loop. There is no helper."""
 
 import functools
+import re
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,3 +76,22 @@ def tell_at_home(
 def invite_to(world: World, network: str | None = None) -> Invite:
     """To the world's server."""
     return Invite("127.0.0.1", world.port, parse_fingerprint(world.fingerprint), network)
+
+
+def free_port() -> int:
+    """One whose next is free as well, as far as anybody can tell."""
+    while True:
+        with socket.socket() as probe, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            try:
+                other.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+def on_loopback(folder: Path) -> None:
+    """Let a server that was just made listen on this computer alone."""
+    config = folder / "server.toml"
+    config.write_text(re.sub(r"(?m)^listen = .*$", 'listen = ["127.0.0.1"]', config.read_text()))

@@ -1,7 +1,6 @@
 """The server on this computer, as a real process: made, started, lost and started again, ended."""
 
 import os
-import re
 import signal
 import socket
 from pathlib import Path
@@ -12,22 +11,10 @@ from PySide6.QtWidgets import QApplication
 from app.base.backoff import Backoff
 from app.engine.errors import EngineError
 from app.ui.hosted_server import HostedServer, HostStatus
+from tests.ui.home import free_port, on_loopback
 from tests.ui.world import run_in_qt, until
 
 QUICK = Backoff(first=0.05, limit=0.1)
-
-
-def free_port() -> int:
-    """One whose next is free as well, as far as anybody can tell."""
-    while True:
-        with socket.socket() as probe, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-            try:
-                other.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 async def made(folder: Path, port: int) -> HostedServer:
@@ -36,11 +23,6 @@ async def made(folder: Path, port: int) -> HostedServer:
     await hosted.create("anna", port)
     on_loopback(hosted.folder)
     return hosted
-
-
-def on_loopback(folder: Path) -> None:
-    config = folder / "server.toml"
-    config.write_text(re.sub(r"(?m)^listen = .*$", 'listen = ["127.0.0.1"]', config.read_text()))
 
 
 def process_of(hosted: HostedServer) -> int:

@@ -16,8 +16,7 @@ from app.ui.session import Launch
 from app.ui.welcome import Welcome
 from tests.engine.world import World
 from tests.ui.hands import appears, gone, press
-from tests.ui.home import Home, invite_to, tell_at_home
-from tests.ui.test_hosted_server import free_port, on_loopback
+from tests.ui.home import Home, free_port, invite_to, on_loopback, tell_at_home
 from tests.ui.world import until
 
 

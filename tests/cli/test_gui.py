@@ -1,0 +1,155 @@
+"""`buri gui` as a process: one for each home, ended in order, and plain words where there is no screen."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.protocol.invite import Invite, format_invite
+from tests.ui.home import free_port, on_loopback
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 60
+LINK = format_invite(Invite("other.example", 12_975, bytes(32)))
+
+
+class Place:
+    """A home with an app in it that draws on no screen."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+        self.home = home
+        self.environment = {**clean, "BURI_HOME": str(home), "QT_QPA_PLATFORM": "offscreen", **environment}
+
+    async def start(self, *words: str) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "app", "gui", "--log-level", "info", "--key-file", *words),
+            cwd=ROOT,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+        )
+
+    @asynccontextmanager
+    async def running(self, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Started, and listening for a second start."""
+        process = await self.start(*words)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await logs(process, "the app runs")
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+
+async def logs(process: asyncio.subprocess.Process, words: str) -> str:
+    """Wait for a line of its log."""
+    assert process.stderr is not None
+    told = []
+    async for line in process.stderr:
+        told.append(line.decode())
+        if words in told[-1]:
+            return told[-1]
+    raise AssertionError(f"it ended without {words!r}: {told}")
+
+
+async def ended(process: asyncio.subprocess.Process) -> int:
+    async with asyncio.timeout(PATIENCE):
+        await process.communicate()
+    assert process.returncode is not None
+    return process.returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_in_order_when_it_is_told_to(tmp_path: Path, number: signal.Signals) -> None:
+    async def story() -> None:
+        place = Place(tmp_path)
+        async with place.running() as app:
+            assert (place.home / "run" / "window.sock").exists()
+            app.send_signal(number)
+            assert await ended(app) == 0
+        assert not (place.home / "run" / "window.sock").exists()
+        assert not (place.home / "run" / "engine.sock").exists()
+
+    asyncio.run(story())
+
+
+def test_a_second_start_hands_its_link_over(tmp_path: Path) -> None:
+    async def story() -> None:
+        place = Place(tmp_path)
+        async with place.running() as app:
+            assert await ended(await place.start(LINK)) == 0
+            await logs(app, "started a second time, with a link")
+            assert await ended(await place.start()) == 0
+            await logs(app, "started a second time")
+            app.terminate()
+            assert await ended(app) == 0
+
+    asyncio.run(story())
+
+
+def test_its_hosted_server_ends_with_it_even_if_it_is_killed(tmp_path: Path) -> None:
+    async def story() -> None:
+        place, folder = Place(tmp_path), tmp_path / "state" / "hosted-server"
+        words = ["server", "init", "--folder", str(folder), "--port", str(free_port())]
+        await asyncio.to_thread(subprocess.run, [sys.executable, "-m", "app", *words], check=True, cwd=ROOT)
+        on_loopback(folder)
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "window.json").write_text('{"host_server": true}')
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            async with place.running() as app:
+                await logs(app, "server runs")
+                server = int((folder / "server.lock").read_text())
+                app.send_signal(number)
+                await ended(app)
+                async with asyncio.timeout(PATIENCE):
+                    await gone(server)
+
+    asyncio.run(story())
+
+
+async def gone(process: int) -> None:
+    """Wait for a process that is nobody's child here."""
+    while True:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        await asyncio.sleep(0.02)
+
+
+def test_without_a_screen_it_says_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        for environment in ({}, {"DISPLAY": ":65000"}):
+            place = Place(tmp_path, **environment)
+            del place.environment["QT_QPA_PLATFORM"]
+            process = await place.start()
+            _, words = await process.communicate()
+            assert process.returncode == 1
+            assert b"There is no screen" in words
+            assert b"Traceback" not in words
+
+    asyncio.run(story())
+
+
+def test_a_folder_that_can_not_be_used_is_said_plainly(tmp_path: Path) -> None:
+    async def story() -> None:
+        home = tmp_path / "home"
+        home.write_text("in the way")
+        process = await Place(home).start()
+        _, words = await process.communicate()
+        assert process.returncode == 1
+        assert b"Buri's folder can't be used." in words
+        assert b"Traceback" not in words
+
+    asyncio.run(story())
