@@ -158,8 +158,15 @@ def _ping(parser: argparse.ArgumentParser) -> None:
 
 def _chat(parser: argparse.ArgumentParser) -> None:
     _peer(parser)
+    parser.add_argument("--network", action="store_true", help="PEER names a network: talk with all its members")
     parser.add_argument("text", metavar="TEXT", nargs="*", default=[], help="what to say; without: show what was said")
     parser.add_argument("-f", "--follow", action="store_true", help="go on listening; send the lines that are typed")
+
+
+def _chat_history(parser: argparse.ArgumentParser) -> None:
+    words = {"on": "keep it on this computer", "off": "delete it and keep none", "clear": "delete it"}
+    described = "; ".join(f"{word}: {meaning}" for word, meaning in words.items())
+    parser.add_argument("wish", nargs="?", choices=tuple(words), help=f"{described}; without: tell which holds")
 
 
 def _verify(parser: argparse.ArgumentParser) -> None:
@@ -234,6 +241,7 @@ VERBS = (
     Verb("alias", PEERS, "call a peer something on this computer only", "peers:set_alias", _alias),
     Verb("ping", PEERS, "measure the way through the tunnel", "peers:ping", _ping),
     Verb("chat", PEERS, "send a message, or listen and talk", "chat:run", _chat),
+    Verb("chat-history", PEERS, "keep what was said, or delete it", "chat:history", _chat_history),
     Verb("verify", PEERS, "compare safety numbers", "peers:verify", _verify),
     Verb("accept-key", PEERS, "trust a peer's changed key", "peers:accept_key", _accept_key),
     Verb("block", PEERS, "no tunnel and no chat with a peer", "peers:block", _peer),

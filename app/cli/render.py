@@ -241,8 +241,14 @@ def chat_line(message: ChatMessage, peer_name: str, clock: str) -> str:
     """One chat message; `clock` is its time as people read it. Further lines of the text are indented."""
     name = peer_name if message.status is ChatStatus.RECEIVED else "me"
     first, *rest = [printable(line) for line in message.text.splitlines()] or [""]
-    mark = f"  ({_CHAT_MARKS[message.status]})" if message.status in _CHAT_MARKS else ""
+    mark = f"  ({_chat_mark(message)})" if message.status in _CHAT_MARKS else ""
     return "\n".join([f"{clock}  {name}: {first}", *(f"{' ' * len(clock)}  {line}" for line in rest)]) + mark
+
+
+def _chat_mark(message: ChatMessage) -> str:
+    """How far a message of ours has come; to a network also to how many."""
+    mark = _CHAT_MARKS[message.status]
+    return f"{mark}, {message.delivered} of {message.recipients} have it" if message.recipients else mark
 
 
 def peer_name(peer: PeerView) -> str:

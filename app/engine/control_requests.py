@@ -36,6 +36,12 @@ async def _history(engine: Engine, request: control.ReadChat) -> tuple[ChatMessa
     return await engine.chat_messages(_conversation(request), request.before, request.limit)
 
 
+async def _keep_chat(engine: Engine, request: control.KeepChat) -> bool:
+    if request.keep is not None:
+        await engine.keep_chat_history(request.keep)
+    return engine.chat_history_kept
+
+
 async def _mark_read(engine: Engine, request: control.MarkChatRead) -> None:
     engine.mark_read(_conversation(request))
 
@@ -137,7 +143,8 @@ VALUES: Mapping[type[control.ControlRequest], Callable[[Engine, Any], Awaitable[
     control.MakeInvite: lambda engine, asked: engine.invite(NetworkId(asked.network) if asked.network else None),
     control.ReadChat: _history,
     control.MarkChatRead: _mark_read,
-    control.RetryChat: lambda engine, asked: engine.retry_chat(asked.message),
+    control.KeepChat: _keep_chat,
+    control.ClearChat: lambda engine, _: engine.clear_chat(),
     control.ReadSafetyNumber: _on_peer(lambda engine, peer, _: engine.verification(peer)),
     control.MarkVerified: _on_peer(lambda engine, peer, asked: engine.mark_verified(peer, asked.verified)),
     control.SetBlocked: _on_peer(lambda engine, peer, asked: engine.set_blocked(peer, asked.blocked)),

@@ -249,10 +249,14 @@ class MarkChatRead(ControlRequest, frozen=True):
         _check_conversation(self.peer, self.network)
 
 
-class RetryChat(ControlRequest, frozen=True):
-    """Try a failed message again. Answered by Done; FollowChat tells the rest."""
+class KeepChat(ControlRequest, frozen=True):
+    """Keep what is said on disk from now on, or delete what is kept; None asks. Answered by one bool: what holds."""
 
-    message: MessageNumber
+    keep: bool | None = None
+
+
+class ClearChat(ControlRequest, frozen=True):
+    """Forget what was said in all conversations. Answered by Done."""
 
 
 AnyChatRequest = ReadChat | FollowChat | MarkChatRead

@@ -135,6 +135,11 @@ def test_chat(status: ChatStatus, line: str) -> None:
     assert render.chat_line(ChatMessage(1, "10.73.0.2", "shall we?\nat nine", 0.0, status), "hiro", "20:15") == line
 
 
+def test_chat_with_a_network_says_how_many_have_it() -> None:
+    message = ChatMessage(1, "", "shall we?", 0.0, ChatStatus.SENT, network=7, recipients=3, delivered=1)
+    assert render.chat_line(message, "", "20:15") == "20:15  me: shall we?  (sent, 1 of 3 have it)"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(None, ""), (0.000_07, "0.07 ms"), (0.012_34, "12.3 ms"), (0.101_4, "101 ms"), (2.5, "2500 ms")],

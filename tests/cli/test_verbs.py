@@ -134,6 +134,55 @@ def test_two_people_make_and_join_a_network_and_talk(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
+def test_people_talk_in_a_network(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        async with AsyncExitStack() as exits:
+            anna, ben = await in_one_network(world, exits)
+            assert await anna.does("chat", "--network", "Game night", "shall", "we?") == "Delivered to Game night.\n"
+            await ben.person.until(lambda: ben.person.state.networks[0].unread == 1)
+            assert (await ben.does("chat", "Game night", "--network")).endswith("anna: shall we?\n")
+            await ben.person.until(lambda: ben.person.state.networks[0].unread == 0)
+            await ben.does("alias", "anna", "Annie")
+            talking = await ben.start("chat", "--network", "Game night", "-f", "--json")
+            assert talking.stdout is not None
+            async with asyncio.timeout(30):
+                assert json.loads(await talking.stdout.readline())["text"] == "shall we?"
+                await anna.does("chat", "--network", "Game night", "at nine")
+                line = json.loads(await talking.stdout.readline())
+            assert (line["text"], line["network"]) == ("at nine", ben.person.state.networks[0].id)
+            assert line["peer"] == anna.person.state.server.address
+            talking.send_signal(2)
+            await talking.communicate()
+            await ben.person.until(lambda: ben.person.state.networks[0].unread == 0)
+            assert (await ben.does("chat", "--network", "Game night")).endswith("Annie: at nine\n")
+            assert await anna.does("chat", "ben") == ""
+
+            await ben.does("go-offline", "Game night")
+            await anna.person.until(lambda: anna.person.sees(ben.person, PeerStatus.OFFLINE))
+            unsent = await anna("chat", "--network", "Game night", "later")
+            assert unsent.code == 6
+            assert "0 of 1 members have it" in unsent.out
+            assert (await anna("chat", "--network", "Game day", "hello")).code == 5
+
+    tell(tmp_path, story)
+
+
+def test_what_was_said_is_kept_or_deleted_as_the_person_wants(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        async with AsyncExitStack() as exits:
+            anna, ben = await in_one_network(world, exits)
+            await anna.does("chat", "ben", "between us")
+            assert (await anna("chat-history", "--json")).document == {"kept": True}
+            assert "deleted" in await anna.does("chat-history", "clear")
+            assert await anna.does("chat", "ben") == ""
+            assert "until the engine stops" in await anna.does("chat-history", "off")
+            assert (await anna("chat-history", "--json")).document == {"kept": False}
+            assert (await anna("chat-history", "on", "--json")).document == {"kept": True}
+            assert "between us" in await ben.does("chat", "anna")
+
+    tell(tmp_path, story)
+
+
 def test_a_chat_is_followed_and_typed_lines_are_sent(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         async with AsyncExitStack() as exits:

@@ -55,6 +55,8 @@ def test_each_end_reads_only_what_is_meant_for_it() -> None:
         control.CreateNetwork(name=""),
         control.CreateNetwork(name="a", password=""),
         control.SendChat(peer=1, text="x" * 16_385),
+        control.ReadChat(peer=1, limit=201),
+        control.ReadChat(peer=1, before=0),
         control.PingPeer(peer=1, size=1_201),
         control.PingPeer(peer=1, interval=0.0),
         control.LeaveNetwork(network=0),
@@ -65,6 +67,15 @@ def test_each_end_reads_only_what_is_meant_for_it() -> None:
 def test_what_is_out_of_limits_is_refused(message: control.ControlRequest) -> None:
     with pytest.raises(msgspec.ValidationError):
         control.REQUESTS.decode(control.REQUESTS.encode(message))
+
+
+@pytest.mark.parametrize("fields", [{}, {"peer": 1, "network": 1}, {"peer": 0, "network": 0}])
+@pytest.mark.parametrize("request_type", ["SendChat", "ReadChat", "FollowChat", "MarkChatRead"])
+def test_a_conversation_is_with_one_peer_or_with_one_network(request_type: str, fields: dict[str, int]) -> None:
+    text = {"text": "hello"} if request_type == "SendChat" else {}
+    data = msgspec.msgpack.encode({"type": request_type, "request": 1, **text, **fields})
+    with pytest.raises(msgspec.ValidationError, match="either peer or network"):
+        control.REQUESTS.decode(data)
 
 
 def test_an_unknown_field_is_refused() -> None:
