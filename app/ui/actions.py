@@ -7,7 +7,7 @@ must be there quickly. One window for each chat, ping and peer: a second wish ra
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
@@ -260,7 +260,7 @@ class Actions(QObject):
         """This desktop has no tray: closing the window would end the app."""
         from app.ui.no_tray import NoTray
 
-        self._raise("no tray", lambda: NoTray(self.main_window, self.preferences, self.quit_wanted.emit))
+        self._raise("no tray", lambda: NoTray(self.main_window, self.prefer, self.quit_wanted.emit))
 
     def preferences_dialog(self, page: str = "") -> None:
         """The preferences, at a page."""
@@ -381,10 +381,12 @@ class Actions(QObject):
 
     def prefer(self, **choices: Any) -> None:
         """Change choices; if they can't be written they hold until the end, and that is said."""
+        from app.ui.widgets import problem_named
+
         try:
             self.preferences.change(**choices)
         except PreferencesError as error:
-            self.show_problem(self.preferences.problem(error))
+            self.show_problem(problem_named("file-not-written", place=self.preferences.path, reason=error))
 
     def fresh_preferences(self) -> None:
         """Give up a window.json that can't be read; it is kept under another name."""

@@ -10,7 +10,7 @@ from app.engine.state import EngineState
 from app.protocol.invite import MAX_LINK
 from app.ui.actions import Actions
 from app.ui.icons import icon
-from app.ui.translations import _, ngettext
+from app.ui.translations import _
 
 SCHEME = "buri://"
 
@@ -54,12 +54,9 @@ class MainMenu(QMenu):
             window.addAction(action)
         return action
 
-    def show_state(self, state: EngineState, usable: bool) -> None:
-        """What can be done now; `usable` if an engine runs."""
-        waiting = sum(member.status == "pending" for each in state.networks for member in each.members)
-        self.approvals.setText(ngettext("&Approvals ({count})…", "&Approvals ({count})…", waiting))
-        if not waiting:
-            self.approvals.setText(_("&Approvals…"))
+    def show_state(self, state: EngineState, usable: bool, waiting: int) -> None:
+        """What can be done now; `usable` if an engine runs, `waiting` for those who ask to be let in."""
+        self.approvals.setText(_("&Approvals ({count})…").format(count=waiting) if waiting else _("&Approvals…"))
         self.power.setText(_("Switch o&ff") if state.power else _("Switch o&n"))
         for action in (self.create_action, self.join_action, self.approvals, self.nickname, self.power):
             action.setEnabled(usable)
@@ -68,7 +65,7 @@ class MainMenu(QMenu):
         self._actions.set_power(not self._actions.bridge.state.power)
 
     def _hide_offline(self) -> None:
-        self._actions.preferences.change(hide_offline=self.hide_offline.isChecked())
+        self._actions.prefer(hide_offline=self.hide_offline.isChecked())
 
     def _prefer(self) -> None:
         self.hide_offline.setChecked(self._actions.preferences.choices.hide_offline)

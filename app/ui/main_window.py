@@ -144,10 +144,10 @@ class MainWindow(QMainWindow):
         """Show this snapshot."""
         usable = self._actions.bridge.has_engine
         self.header.show_state(state, usable)
-        self.menu.show_state(state, usable)
         self.banner.tell(self._problems(state), state.peers)
         self._banner_row.setVisible(not self.banner.isHidden())
         self.roster.update_roster(state)
+        self.menu.show_state(state, usable, self.roster.waiting)
         page = self._page(state, usable)
         for widget in (self._search_row, self._line):
             widget.setVisible(page is None)
@@ -250,7 +250,7 @@ class MainWindow(QMainWindow):
         """Remember size and place for the next start."""
         geometry = self.saveGeometry().toBase64().toStdString()
         if geometry != self._actions.preferences.choices.geometry:
-            self._actions.preferences.change(geometry=geometry)
+            self._actions.prefer(geometry=geometry)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Qt tells: the window hides where there is a tray icon, else the person is done."""

@@ -7,7 +7,6 @@ come ten times a second. Used by roster_model.py.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Final
 
 from PySide6.QtCore import QCollator, QCollatorSortKey, QLocale, Qt
@@ -106,6 +105,11 @@ class Roster:
             return tuple(_without_absent(group) for group in groups)
         return tuple(groups)
 
+    @property
+    def waiting(self) -> int:
+        """How many ask to be let into networks, found or not."""
+        return sum(group.network.waiting for group in self._groups.values())
+
     def _group(self, network: NetworkView, changed: set[str]) -> Group:
         """The whole group, the last one again if nothing of it changed."""
         before = self._groups.get(network.id)
@@ -117,8 +121,9 @@ class Roster:
             rows = {row.address: row for row in before.members} if before.network.status is network.status else {}
         others = [member for member in network.members if not member.is_self]
         members = {each.address: self._member(network, each, rows.get(each.address)) for each in others}
-        ordered = sorted(members.values(), key=attrgetter("address"))
-        ordered.sort(key=lambda row: (not row.waiting, row.status in ABSENT, self._collate(row.name)))
+        ordered = sorted(
+            members.values(), key=lambda row: (not row.waiting, row.status in ABSENT, self._collate(row.name))
+        )
         return Group(_network_row(network, ordered), tuple(ordered))
 
     def _member(self, network: NetworkView, member: MemberView, before: MemberRow | None) -> MemberRow:

@@ -127,6 +127,11 @@ class RosterModel(QAbstractItemModel):
         """Whether there is no row at all."""
         return not self._shown
 
+    @property
+    def waiting(self) -> int:
+        """How many ask to be let in."""
+        return self._roster.waiting
+
     def row(self, index: Index) -> Row | None:
         """What is at an index."""
         if not index.isValid():
@@ -142,11 +147,15 @@ class RosterModel(QAbstractItemModel):
         return None if place is None else self._shown[place].network
 
     def index(self, row: int, column: int, parent: Index = _NOWHERE) -> QModelIndex:
-        """Qt asks: the index of a row."""
-        if column or row < 0 or row >= self.rowCount(parent):
+        """Qt asks, for every row at each new layout: the index of a row."""
+        if column:
             return QModelIndex()
-        network = self._shown[parent.row()].network.id if parent.isValid() else 0
-        return self.createIndex(row, 0, network)
+        if not parent.isValid():
+            return self.createIndex(row, 0, 0) if 0 <= row < len(self._shown) else QModelIndex()
+        if parent.internalId():
+            return QModelIndex()
+        shown = self._shown[parent.row()]
+        return self.createIndex(row, 0, shown.network.id) if 0 <= row < len(shown.members) else QModelIndex()
 
     def parent(self, index: Index = _NOWHERE) -> QModelIndex:  # type: ignore[override]
         """Qt asks: the network of a member."""
@@ -164,7 +173,7 @@ class RosterModel(QAbstractItemModel):
         return 1
 
     def hasChildren(self, parent: Index = _NOWHERE) -> bool:
-        """Qt asks, for every row at each new layout."""
+        """Qt asks: whether a network has members to show."""
         return not (parent.isValid() and parent.internalId()) and self.rowCount(parent) > 0
 
     def flags(self, index: Index) -> Qt.ItemFlag:

@@ -96,6 +96,11 @@ class RosterView(QTreeView):
         """Whether nothing is shown: there are no networks, or a search finds nothing."""
         return self._roster.is_empty
 
+    @property
+    def waiting(self) -> int:
+        """How many ask to be let in."""
+        return self._roster.waiting
+
     def update_roster(self, state: EngineState) -> None:
         """Show this snapshot."""
         self._roster.update(state)
@@ -148,7 +153,7 @@ class RosterView(QTreeView):
             return
         others = [each for each in self._actions.preferences.choices.collapsed if each != row.id]
         collapsed = (*others, row.id) if folded else tuple(others)
-        self._actions.preferences.change(collapsed=collapsed[-MAX_FOLDED:])
+        self._actions.prefer(collapsed=collapsed[-MAX_FOLDED:])
 
     # --- what can be done
 
