@@ -29,13 +29,15 @@ from app.platform import paths
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
 from app.ui.garbage import GarbageCollection
-from app.ui.icons import icon
+from app.ui.icons import app_icon
 from app.ui.main_window import MainWindow
+from app.ui.notifications import Notifications
 from app.ui.preferences import Preferences
 from app.ui.session import Launch, Session
 from app.ui.single_instance import SingleInstance
 from app.ui.theme import Theme
 from app.ui.translations import choose_language
+from app.ui.tray import Tray
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ def _run_first(application: QApplication, launch: Launch, instance: SingleInstan
     application.setApplicationVersion(__version__)
     application.setDesktopFileName("buri")
     application.setQuitOnLastWindowClosed(False)
-    application.setWindowIcon(icon("buri"))
+    application.setWindowIcon(app_icon())
     garbage = GarbageCollection()
     try:
         with qasync.QEventLoop(application) as loop:
@@ -93,6 +95,8 @@ class App(QObject):
         self.actions = Actions(self.bridge, self.session, self.preferences)
         self.window = MainWindow(self.actions)
         self.actions.main_window = self.window
+        self.tray = Tray(self.actions, self.preferences)
+        self.notifications = Notifications(self.actions, self.preferences, self.tray)
         self._wire(instance)
 
     def _wire(self, instance: SingleInstance) -> None:
@@ -125,6 +129,7 @@ class App(QObject):
     async def _begin(self) -> None:
         """What the window need not wait for."""
         await asyncio.sleep(0)
+        self.tray.start()
         if self.preferences.error is not None:
             self.actions.show_problem(self.preferences.problem(self.preferences.error))
         if self.preferences.choices.host_server:
@@ -136,6 +141,8 @@ class App(QObject):
             self.raise_window()  # somebody must learn that nothing runs
 
     async def _end(self) -> None:
+        self.notifications.stop()
+        self.tray.stop()
         try:
             async with asyncio.timeout(END_DEADLINE):
                 await self._tasks.close()
@@ -167,7 +174,8 @@ class App(QObject):
         return False
 
     def _close_window(self) -> None:
-        self._over.set()
+        self.window.keep_geometry()
+        self.tray.close_window()
 
     def _called(self, link: str) -> None:
         """The app was started again; what the link says is nobody's business in a log."""

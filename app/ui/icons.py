@@ -10,7 +10,6 @@ from PySide6.QtSvg import QSvgRenderer
 from app.base.resources import resource_folder
 from app.ui.theme import colours
 
-
 ICON_SIZES: Final = (16, 18, 20, 24, 32, 36, 40, 64)
 """In pixels of the screen; drawn anew for each, as a drawing that is scaled down blurs."""
 APP_SIZES: Final = (16, 22, 24, 32, 48, 64, 128, 256)
