@@ -24,10 +24,20 @@ MAX_NOT_WRITTEN = 2_000
 
 
 class ChatRecorder:
-    """The store of one account, from the loop. `everything` gives what must be in a store that was begun anew."""
+    """The store of one account, from the loop.
 
-    def __init__(self, store: ChatStore, tasks: Tasks, everything: Callable[[], ChatChanges]) -> None:
-        self._store, self._tasks, self._everything = store, tasks, everything
+    `everything` gives what must be in a store that was begun anew; `on_change` is called when `problems` changed.
+    """
+
+    def __init__(
+        self,
+        store: ChatStore,
+        tasks: Tasks,
+        everything: Callable[[], ChatChanges],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._store, self._tasks = store, tasks
+        self._everything, self._on_change = everything, on_change
         self._not_written = ChatChanges()
         self._done: list[Callable[[], None]] = []
         self._last_id = 0
@@ -80,13 +90,18 @@ class ChatRecorder:
         if changes and not self._closed:
             try:
                 await self._do(lambda: self._store.write(changes, self._last_id))
-                self._write_problem = None
+                self._tell(None)
             except EngineError as error:
                 logger.error("%s", error)
-                self._write_problem = error
+                self._tell(error)
                 self._put_back(changes)
         for each in done:
             each()
+
+    def _tell(self, problem: EngineError | None) -> None:
+        before, self._write_problem = self._write_problem, problem
+        if str(problem) != str(before):
+            self._on_change()
 
     def _put_back(self, changes: ChatChanges) -> None:
         changes.update(self._not_written)
@@ -102,6 +117,7 @@ class ChatRecorder:
             problem = await asyncio.to_thread(self._store.recover, error)
         if problem is not self._store.problem:
             raise problem
+        self._on_change()
         everything = self._everything()
         try:
             await asyncio.to_thread(self._store.write, everything, self._last_id)

@@ -46,7 +46,7 @@ class Conversations:
     ) -> None:
         self._account, self._peers = account, peers
         self._networks, self._contacts, self._trust = networks, contacts, trust
-        self._recorder = ChatRecorder(store, tasks, self._everything)
+        self._recorder = ChatRecorder(store, tasks, self._everything, on_change)
         self.chat = Chat(
             peers.send_message, self._may_pass, peers.rests_on, on_deadline, on_change, self._recorder.keep
         )

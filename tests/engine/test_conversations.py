@@ -3,7 +3,9 @@
 import asyncio
 from pathlib import Path
 
+from app.engine.chat import MAX_QUEUED
 from app.engine.state import ChatMessage, ChatStatus, Conversation, MemberStatus, PeerStatus
+from app.protocol.tunnel_message import ChatFragment, encode
 from app.protocol.wire import NetworkId
 from tests.engine.world import PATIENCE, Person, World, meet, refusal, tell
 
@@ -23,6 +25,10 @@ def online_in(person: Person, network: NetworkId, other: Person) -> bool:
     (view,) = [each for each in person.state.networks if each.id == network]
     address = other.state.server.address
     return any(each.address == address and each.status is MemberStatus.ONLINE for each in view.members)
+
+
+async def said(person: Person, network: NetworkId) -> tuple[ChatMessage, ...]:
+    return await person.engine.chat_messages(Conversation(network=network))
 
 
 async def until_told(person: Person, text: str, *statuses: ChatStatus) -> ChatMessage:
@@ -173,13 +179,42 @@ def test_the_history_is_kept_only_if_the_person_wants_it(tmp_path: Path) -> None
     tell(tmp_path, story)
 
 
-def test_a_message_that_failed_is_tried_again(tmp_path: Path) -> None:
+def test_a_message_that_found_no_room_has_failed_and_is_tried_again(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        anna, ben, _ = await meet(world)
-        waits = await anna.engine.send_chat(ben.address, "delivered")
-        await anna.engine.wait_chat(waits)
-        assert await refusal(anna.engine.retry_chat(waits.id)) == "chat-message-unknown"
+        anna, ben, network = await meet(world)
+        await ben.engine.stop()
+        await anna.until(lambda: anna.sees(ben, PeerStatus.OFFLINE))
+        waits = [await anna.engine.send_chat(ben.address, str(number)) for number in range(MAX_QUEUED)]
+        failed = await anna.engine.send_network_chat(network, "one too many")
+        assert failed.status is ChatStatus.FAILED
+        assert await refusal(anna.engine.retry_chat(failed.id)) == "chat-message-unknown"
+        await world.restart(ben)
+        assert (await anna.engine.wait_chat(waits[-1])).status is ChatStatus.DELIVERED
+        await anna.engine.retry_chat(failed.id)
+        assert (await anna.engine.wait_chat(failed)).status is ChatStatus.DELIVERED
+        assert await refusal(anna.engine.retry_chat(failed.id)) == "chat-message-unknown"
         assert await refusal(anna.engine.retry_chat(12_345)) == "chat-message-unknown"
+        assert [each.text for each in await ben.engine.chat_messages(Conversation(network=network))] == ["one too many"]
+        assert len(await ben.engine.chat_messages(Conversation(anna.state.server.address), limit=1_000)) == MAX_QUEUED
+
+    tell(tmp_path, story)
+
+
+def test_somebody_who_is_not_in_a_network_cannot_write_to_it(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, _, family = await meet(world)
+        work = await anna.engine.create_network("work", "other words")
+        carl = await world.person("carl")
+        await carl.engine.join_network("work", "other words")
+        await anna.until_connected(carl)
+        await carl.until_connected(anna)
+        for number, network in enumerate((family, work), 1):
+            forged = ChatFragment(9, number, number, 0, 0, 1, b"I am family", network)
+            carl.engine._peers.send_message(anna.address, encode(forged))  # an engine that keeps to no rule
+        await until_told(anna, "I am family", ChatStatus.RECEIVED)
+        assert [each.conversation.network for each in await said(anna, work)] == [work]
+        assert await said(anna, family) == ()
+        assert dict(anna.state.counters)["chat-network-not-shared"] == 1
 
     tell(tmp_path, story)
 
