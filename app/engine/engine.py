@@ -123,17 +123,7 @@ class Engine(ChatFacade):
         self._pings = Pings(self._send_to, self._place)
         self._conversations = self._make_conversations()
         self._surroundings = Surroundings(self._network_changed, self._woke)
-        self._snapshots = Snapshots(
-            Parts(
-                self._account,
-                self._client,
-                self._helper,
-                self._networks,
-                self._contacts,
-                self._peers,
-                self._conversations,
-            )
-        )
+        self._snapshots = self._make_snapshots()
         self._refreshing: asyncio.Handle | None = None
         self._rested_at = float("-inf")
         self._reading_statistics = False
@@ -162,12 +152,8 @@ class Engine(ChatFacade):
         )
 
     def _make_conversations(self) -> Conversations:
-        settings = self._profile.settings
-        store = ChatStore(
-            self._profile.chat_file(self._identity.public, self._server),
-            self._identity,
-            keep_history=settings.chat_history,
-        )
+        file = self._profile.chat_file(self._identity.public, self._server)
+        store = ChatStore(file, self._identity, keep_history=self._account.keeps_chat)
         return Conversations(
             store,
             self._account,
@@ -178,6 +164,19 @@ class Engine(ChatFacade):
             self._trust,
             self._deadlines.changed,
             self._publisher.changed,
+        )
+
+    def _make_snapshots(self) -> Snapshots:
+        return Snapshots(
+            Parts(
+                self._account,
+                self._client,
+                self._helper,
+                self._networks,
+                self._contacts,
+                self._peers,
+                self._conversations,
+            )
         )
 
     # --- start and stop
