@@ -6,6 +6,7 @@ name cannot be found. The pointer and the keys are real X events (xdotool), so w
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,9 @@ class Thing:
     states: frozenset[str]
 
     def matches(self, role: str, name: str) -> bool:
-        """Is it visible, of this role, and called so? A `name` that ends in `*` need only begin so."""
-        called = self.name.startswith(name[:-1]) if name.endswith("*") else self.name == name
+        """Is it visible, of this role, and called so? A `*` in `name` stands for any words."""
+        pattern = ".*".join(re.escape(part) for part in name.split("*"))
+        called = re.fullmatch(pattern, self.name, re.DOTALL) is not None
         return called and self.role == role and "showing" in self.states
 
 
@@ -123,17 +125,18 @@ async def _connected(address: str) -> MessageBus:
 class Desktop:
     """What a person has on the desk: a screen, a pointer, a keyboard; all of it over one computer of the lab."""
 
-    def __init__(self, computer: Computer, pictures: Path | None = None) -> None:
+    def __init__(self, computer: Computer, pictures: Path | None = None, key_store: bool = True) -> None:
         """Pictures of the screen go to `pictures`, if anywhere."""
         self.computer = computer
         self._pictures = pictures
+        self._windows: list[Process] = []
         self.screen = Screen(computer.namespace.folder / "screen")
         self.screen.cookie.chmod(0o644)
         folder = computer.home / "session"
         folder.mkdir(mode=0o700)
         computer.give(folder)
         try:
-            self.session = DesktopSession(folder, self._start, screen_reader=True)
+            self.session = DesktopSession(folder, self._start, key_store, screen_reader=True)
             self.reader = ScreenReader(self.session.bus_address)
         except BaseException:
             self.screen.stop()
@@ -147,6 +150,8 @@ class Desktop:
     ) -> None:
         if error is not None:
             self.photograph("where it went wrong")
+        for window in self._windows:
+            window.stop()
         self.reader.close()
         self.session.stop()
         self.screen.stop()
@@ -157,7 +162,13 @@ class Desktop:
     def open_window(self, *options: str, environment: Mapping[str, str] | None = None) -> Process:
         """`buri gui`, as the person would start it from a menu."""
         extra = {**self.screen.environment, **self.session.environment, **(environment or {})}
-        return self.computer.start("window", *self.computer.buri_words("gui", *options), extra=extra)
+        window = self.computer.start("window", *self.computer.buri_words("gui", *options), extra=extra)
+        self._windows.append(window)
+        return window
+
+    def run(self, *argv: str) -> str:
+        """Run a program in the session to its end; gives its output."""
+        return self.computer.start("program", *argv, extra=self.session.environment).wait()
 
     # --- eyes
 

@@ -8,8 +8,6 @@ a window to life.
 """
 
 import functools
-import html
-import os
 import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -33,9 +31,9 @@ from app.ui.theme import Theme
 from tests.engine.world import Person, World, meet
 from tests.ui import app_poses, chat_poses, samples
 from tests.ui import dialog_poses as dialogs
+from tests.ui.picture_page import ROOT, folder, write_page
 from tests.ui.world import Desk, until
 
-ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "pictures"
 FONT = "Inter"
 SCHEMES = (ColourScheme.LIGHT, ColourScheme.DARK)
@@ -189,11 +187,6 @@ _THE_APP = (
 PICTURES = (*_MAIN_WINDOW, *_NETWORKS, *_PEERS, *_THE_APP)
 
 
-def folder() -> Path:
-    """Where pictures go."""
-    return Path(os.environ.get("BURI_PICTURES") or ROOT / "build" / "pictures")
-
-
 def file_name(picture: Picture, scheme: ColourScheme) -> str:
     """Of one picture."""
     return f"{picture.name}-{scheme.value}.png"
@@ -232,30 +225,8 @@ async def take(picture: Picture, studio: Studio, file: Path) -> None:
 
 def write_index(folder: Path) -> None:
     """A page that shows all pictures of the list, light beside dark."""
-    rows = "\n".join(_row(picture) for picture in PICTURES)
-    (folder / "index.html").write_text(PAGE.format(rows=rows))
-
-
-def _row(picture: Picture) -> str:
-    images = "".join(f'<img src="{file_name(picture, scheme)}" loading="lazy" alt="">' for scheme in SCHEMES)
-    return f"<section><h2>{html.escape(picture.title)}</h2><code>{picture.name}</code><div>{images}</div></section>"
-
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Buri's windows</title>
-<style>
-body {{ font: 15px/1.5 Inter, system-ui, sans-serif; margin: 32px; background: #8b93a1; }}
-section {{ margin-bottom: 48px; }}
-h2 {{ display: inline; font-size: 18px; margin-right: 12px; }}
-div {{ display: flex; flex-wrap: wrap; gap: 24px; margin-top: 12px; align-items: flex-start; }}
-img {{ max-width: 100%; box-shadow: 0 4px 18px #0006; border-radius: 8px; }}
-</style>
-<h1>Buri's windows</h1>
-{rows}
-</html>
-"""
+    sections = ((each.title, [file_name(each, scheme) for scheme in SCHEMES]) for each in PICTURES)
+    write_page(folder / "index.html", "Buri's windows", sections)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from app.ui.preferences import ColourScheme
-from tests.ui import pictures
+from tests.ui import picture_page, pictures
 from tests.ui.pictures import PICTURES, SCHEMES, Picture, Studio, dressed, file_name, take
 from tests.ui.world import run_in_qt
 
@@ -15,7 +15,7 @@ from tests.ui.world import run_in_qt
 @pytest.fixture(scope="module")
 def folder() -> Path:
     """Where the pictures go, with the page that shows them."""
-    folder = pictures.folder()
+    folder = picture_page.folder()
     folder.mkdir(parents=True, exist_ok=True)
     pictures.write_index(folder)
     return folder
