@@ -112,9 +112,12 @@ def _without_tunnel(details: PeerDetails) -> Finding:
     name = peer.alias or peer.nickname
     if peer.problem is not None:
         return _problem(f"peer {name}", peer.problem, "")
+    if not details.candidates:
+        message = "It tells no way to reach it: it may have blocked this computer, or still be starting."
+        return Finding(f"peer {name}", False, message, "Ask the person. Buri goes on trying.")
     tried = ", ".join(f"{each.endpoint} ({each.kind}: {each.status})" for each in details.candidates[:8])
     remedy = "Buri goes on trying. Both sides' `buri doctor` tell what their routers do; UDP must get out on both."
-    return Finding(f"peer {name}", False, f"No path was found. Tried: {tried or 'nothing yet'}.", remedy)
+    return Finding(f"peer {name}", False, f"No path was found. Tried: {tried}.", remedy)
 
 
 def _paths(peers: Sequence[PeerDetails]) -> list[Finding]:

@@ -150,7 +150,9 @@ class HelperLink:
         try:
             self._client = client = await self._connect(self._notified)
         except HelperUnavailable as error:
-            self._fail(EngineError("helper-missing", "Buri's helper does not run.", str(error), error.remedy))
+            missing = engine_error("helper-missing", reason=str(error).rstrip("."))
+            missing.remedy = error.remedy  # it knows better what is missing
+            self._fail(missing)
             return False
         except HelperFailed as error:
             self._fail(engine_error("helper-failed", reason=error.message.rstrip(".")))
@@ -239,6 +241,7 @@ class HelperLink:
     def _set(self, status: HelperStatus) -> None:
         if status is not self.status:
             self.status = status
+            logger.info("helper: %s", status)
             self._on_change()
 
 

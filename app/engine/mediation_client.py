@@ -357,6 +357,7 @@ class MediationClient:
     def _set(self, status: ServerStatus) -> None:
         if status is not self.status:
             self.status = status
+            logger.info("server: %s%s", status, f", {self.problem.code}" if self.problem is not None else "")
             self._on_change()
 
 

@@ -5,6 +5,7 @@ One link exists for each account that shares a network, and holds its state; wha
 engine/peers.py in the loop, with `now` as loop time.
 """
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,9 @@ from app.protocol.messages import CandidateKind, Introduced, PeerCapability
 from app.protocol.path import Candidate, CheckCredentials, NoPathYet, PathFinder, PathFound, candidates_from
 from app.protocol.peer_handshake import SessionEstablished
 from app.protocol.tunnel_message import Goodbye, Keepalive, ProbeReply, ProbeRequest, encode
-from app.protocol.wire import Address, Endpoint, NetworkId
+from app.protocol.wire import Address, Endpoint, NetworkId, format_address
+
+logger = logging.getLogger(__name__)
 
 MAX_OLD_SESSIONS = 4
 """Replaced sessions that still receive; the oldest goes."""
@@ -275,6 +278,7 @@ class PeerLink:
         if self.sending is not None and goodbye:
             self._outlet.post(SendMessage(self.peer, encode(Goodbye()), request=0))
         if self.sending is not None or self._waiting is not None:
+            logger.info("peer %s: tunnel ended", format_address(self.peer))
             self._outlet.post(RemovePeer(self.peer, request=0))
         self._forget_sessions()
         self.finder.stop()
@@ -310,6 +314,7 @@ class PeerLink:
             return
         self.rekeys = 0
         kind = self._kinds.get(session.endpoint, CandidateKind.PEER_REFLEXIVE)
+        logger.info("peer %s: tunnel over %s, suite %d", format_address(self.peer), session.endpoint, session.suite)
         self.monitor = PathMonitor(kind, session.endpoint, session.initiator, now)
         self.traffic.last_received = now
         best = self.finder.best()
@@ -415,8 +420,10 @@ class PeerLink:
         while (event := monitor.next_event()) is not None:
             match event:
                 case PathChosen():
+                    logger.info("peer %s: path %s", format_address(self.peer), event.endpoint)
                     self._outlet.post(SetPeerPath(self.peer, UdpEndpoint(*event.endpoint), request=0))
                 case TunnelSilent():
+                    logger.info("peer %s: silent", format_address(self.peer))
                     self._attempt, self._reach_at = 0, now
                     self._outlet.went_silent()
                 case TunnelAlive():

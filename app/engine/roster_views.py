@@ -219,7 +219,7 @@ class PeerViews:
         if status is PeerStatus.KEY_CHANGED:
             return problem_of(engine_error("peer-key-changed", name=name))
         if status is PeerStatus.UNPROVEN or failed:
-            names = (self._networks.all[each].state.name for each in failed if each in self._networks.all)
+            names = (shown_name(self._networks.all[each].state.name) for each in failed if each in self._networks.all)
             return problem_of(
                 engine_error("peer-unproven", name=name, networks=", ".join(names) or "any shared network")
             )

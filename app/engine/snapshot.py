@@ -108,19 +108,19 @@ _PARTED = {
 def _network_problems(networks: Networks) -> list[Problem]:
     problems = []
     for network, reason in networks.untrusted.items():
-        name = networks.all[network].state.name if network in networks.all else format_network_id(network)
+        name = shown_name(networks.all[network].state.name) if network in networks.all else format_network_id(network)
         code = "network-owner-changed" if reason == "owner-changed" else "secret-wrong"
         problems.append(problem_of(engine_error(code, name=name)))
     for network, known in networks.all.items():
         if networks.is_locked_out(network):
-            problems.append(problem_of(engine_error("secret-missing", name=known.state.name)))
+            problems.append(problem_of(engine_error("secret-missing", name=shown_name(known.state.name))))
     return [*problems, *parting_problems(networks).values()]
 
 
 def parting_problems(networks: Networks) -> dict[NetworkId, Problem]:
     """Networks that others took this account out of, as a person is told."""
     return {
-        network: problem_of(engine_error(_PARTED[departure], name=name, network=format_network_id(network)))
+        network: problem_of(engine_error(_PARTED[departure], name=shown_name(name), network=format_network_id(network)))
         for network, (name, departure) in networks.parted.items()
     }
 

@@ -71,6 +71,8 @@ def test_every_trouble_comes_with_what_to_do() -> None:
     assert findings["peer ben"].message == "No path was found. Tried: 192.168.1.9:4 (host: failed)."
     assert findings["server"].message == "It broke. Badly."
     assert "check-malformed: 3" in findings["drops"].message
+    silent = {each.name: each for each in diagnose(state, {}, [], [peer(PeerStatus.FAILED)])}
+    assert "blocked" in silent["peer ben"].message
     unheard = {each.name: each for each in diagnose(state, {}, [], [peer(PeerStatus.UNPROVEN)])}
     assert not unheard["outside"].ok
     assert unheard["router"].ok  # what can't be told is no fault of the router

@@ -38,6 +38,16 @@ def test_every_error_that_the_sources_raise_is_in_the_table_with_its_details() -
         assert details >= details_of(code).keys(), code
 
 
+def test_an_error_of_the_table_is_only_made_with_the_details_that_another_language_needs() -> None:
+    for path in Path(app.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(ast.Name("EngineError"), [ast.Constant(code), *_]):
+                    assert code not in SENTENCES, f"{path}:{node.lineno}"
+    error = engine_error("peer-unproven", name="ben", networks="family, games")
+    assert error.details == (("name", "ben"), ("networks", "family, games"))
+
+
 @pytest.mark.parametrize("code", SENTENCES)
 def test_every_error_says_what_happened_and_what_to_do(code: str) -> None:
     error = engine_error(code, **details_of(code))

@@ -1,6 +1,7 @@
 """What people do with networks, on a real server: passwords, approval, eviction, presence, invites, restarts."""
 
 import asyncio
+import functools
 from pathlib import Path
 
 from msgspec import structs
@@ -8,6 +9,7 @@ from msgspec import structs
 from app.engine.state import MemberStatus, NetworkStatus, PeerStatus, Protection
 from app.protocol.invite import parse_invite
 from app.protocol.network_secret import secret_to_invite
+from app.protocol.wire import NetworkId
 from tests.engine.world import World, meet, refusal, tell
 
 
@@ -239,5 +241,32 @@ def test_logging_out_says_goodbye_and_logging_in_brings_everything_back(tmp_path
         await anna.until(lambda: anna.sees(ben, PeerStatus.OFFLINE))
         await ben.engine.login()
         await anna.until_connected(ben)
+
+    tell(tmp_path, story)
+
+
+def test_what_is_over_and_was_read_is_not_told_again_but_what_still_holds_is(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, family = await meet(world)
+        games = await anna.engine.create_network("games", "secret words")
+        await ben.engine.join_network("games", "secret words")
+
+        def anna_sees_two(network: NetworkId) -> bool:
+            return len(anna.engine._networks.all[network].members) == 2
+
+        for network in (family, games):
+            await anna.until(functools.partial(anna_sees_two, network))
+            await anna.engine.evict(network, ben.address)
+        await ben.until(lambda: [each.code for each in ben.state.problems] == ["network-evicted"] * 2)
+        first, second = ben.state.problems
+        assert dict(first.details)["name"] == "family"
+        ben.engine.dismiss(first)
+        assert ben.state.problems == (second,)
+        ben.engine.dismiss(first)
+        await anna.helper.stop()
+        await anna.until(lambda: bool(anna.state.problems))
+        (lost,) = anna.state.problems
+        anna.engine.dismiss(lost)
+        assert [each.code for each in anna.state.problems] == [lost.code]
 
     tell(tmp_path, story)

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from tests.engine import test_engine, test_peers, test_trust, test_two_computers
+from tests.engine import test_peers, test_trust, test_two_computers
 from tests.ui.world import WindowStory, tell
 
 StoryTest = Callable[..., None]
@@ -26,7 +26,7 @@ def stories(*modules: ModuleType) -> list[StoryTest]:
 
 @pytest.mark.parametrize(
     "story",
-    stories(test_engine, test_peers, test_trust, test_two_computers),
+    stories(test_peers, test_trust, test_two_computers),
     ids=lambda story: story.__name__.removeprefix("test_"),
 )
 def test_it_goes_as_in_any_loop(
