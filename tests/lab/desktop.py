@@ -225,7 +225,7 @@ class Desktop:
         """Wait until this is there and enabled, point at its middle and click."""
         thing = self._wait(role, name, frozenset({"enabled"}))
         x, y = self.reader.middle(thing)
-        self._xdotool("mousemove", "--sync", str(x), str(y), "click", "--repeat", str(times), str(button))
+        self._xdotool("mousemove", str(x), str(y), "click", "--repeat", str(times), str(button))
 
     def fill(self, role: str, name: str, text: str) -> None:
         """Click into a field, type, and see that it stands there."""
