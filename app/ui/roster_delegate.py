@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.engine.state import NetworkStatus, PeerStatus, Protection
@@ -113,10 +113,10 @@ class RosterDelegate(QStyledItemDelegate):
 
     def _paint_background(self, painter: QPainter, area: QRect, state: QStyle.StateFlag, shades: Colours) -> None:
         chosen = bool(state & QStyle.StateFlag.State_Selected)
-        hot, focused = state & QStyle.StateFlag.State_MouseOver, state & QStyle.StateFlag.State_HasFocus
-        if not (chosen or hot or focused):
+        if not (chosen or state & QStyle.StateFlag.State_MouseOver):
             return
-        painter.setBrush(_background(chosen, bool(hot), shades))
+        focused = chosen and state & QStyle.StateFlag.State_HasFocus
+        painter.setBrush(QColor(shades.selection if chosen else shades.raised))
         painter.setPen(QColor(shades.accent) if focused else Qt.PenStyle.NoPen)
         painter.drawRoundedRect(QRectF(area).adjusted(EDGE + 0.5, 1.5, -EDGE - 0.5, -1.5), RADIUS - 2, RADIUS - 2)
 
@@ -223,12 +223,6 @@ class RosterDelegate(QStyledItemDelegate):
         painter.rotate(self.phase * TURN)
         _draw(painter, STATUS_ICONS[row.status], QRect(-SIGN // 2, -SIGN // 2, SIGN, SIGN), colour)
         painter.restore()
-
-
-def _background(chosen: bool, hot: bool, shades: Colours) -> QBrush:
-    if chosen:
-        return QBrush(QColor(shades.selection))
-    return QBrush(QColor(shades.raised)) if hot else QBrush(Qt.BrushStyle.NoBrush)
 
 
 def _draw(painter: QPainter, name: str, place: QRect, colour: str) -> None:

@@ -42,7 +42,7 @@ Index = QModelIndex | QPersistentModelIndex
 TURN_INTERVAL: Final = 150
 """Milliseconds between two pictures of the turning ring."""
 MAX_FOLDED: Final = 4_096
-_BY_KEY: Final = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason, Qt.FocusReason.OtherFocusReason)
+_BY_KEY: Final = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
 _MENU_KEYS: Final = (QKeySequence(Qt.Key.Key_Menu), QKeySequence("Shift+F10"))
 
 

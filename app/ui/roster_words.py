@@ -127,7 +127,8 @@ def _member_tooltip(row: MemberRow, networks: Mapping[int, str]) -> Iterable[str
     yield _("Verified by its safety number.") if peer.verified else ""
     yield f"{peer.address}   {peer.address6}"
     shared = sorted(networks[each] for each in peer.networks if each in networks)
-    yield ngettext("In one network:", "In {count} networks:", len(shared)) + " " + ", ".join(shared) if shared else ""
+    if shared:
+        yield _("Networks: {names}").format(names=", ".join(shared))
 
 
 def _path(row: MemberRow, peer: PeerView) -> Iterable[str]:

@@ -1,19 +1,19 @@
 """The main window: over a real engine, and fed with snapshots."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
-from app.engine.state import EngineState, PeerStatus, ServerStatus
-from app.ui.main_menu import invite_link
+from app.engine.state import EngineState, PeerStatus
 from app.ui.main_window import MainWindow
 from app.ui.power_switch import Power, PowerSwitch
+from app.ui.preferences import ColourScheme
+from app.ui.theme import Theme
 from tests.engine.world import World, meet
 from tests.ui import samples
 from tests.ui.hands import appears
@@ -157,32 +157,6 @@ def test_who_is_offline_is_hidden_by_a_key_and_that_is_remembered(lively: MainWi
 # --- what is wrong
 
 
-def test_several_problems_are_told_one_at_a_time(qtbot: QtBot, tmp_path: Path) -> None:
-    desk = Showing(tmp_path, samples.many_problems())
-    qtbot.addWidget(desk.window)
-    desk.window.show()
-    banner = desk.window.banner
-    assert banner.title.text() == "The connection to the server broke."
-    assert banner.count.text() == "1 of 3"
-    assert [button.text() for button in banner.buttons] == ["Try now"]
-    QTest.mouseClick(banner.forward, Qt.MouseButton.LeftButton)
-    assert banner.title.text() == "The owner took you out of a network."
-    assert [button.text() for button in banner.buttons] == ["Dismiss"]
-    desk.show(replace(samples.many_problems(), problems=samples.many_problems().problems[1:]))
-    assert banner.title.text() == "The owner took you out of a network."
-    assert banner.count.text() == "1 of 2"
-    desk.show(samples.lively())
-    assert not banner.isVisible()
-
-
-def test_a_changed_key_leads_to_the_peer(qtbot: QtBot, tmp_path: Path) -> None:
-    mia = next(each for each in samples.PEERS if each.nickname == "Mia")
-    assert mia.problem is not None
-    desk = Showing(tmp_path, replace(samples.lively(), problems=(mia.problem,)))
-    qtbot.addWidget(desk.window)
-    assert [button.text() for button in desk.window.banner.buttons] == ["Look at the new key…"]
-
-
 def test_the_first_start_shows_one_way_on(qtbot: QtBot, tmp_path: Path) -> None:
     desk = Showing(tmp_path, EngineState(), samples.problem("server-not-configured"))
     qtbot.addWidget(desk.window)
@@ -270,13 +244,6 @@ def drop(window: MainWindow, text: str) -> None:
     window.dropEvent(QDropEvent(QPointF(50, 300), Qt.DropAction.CopyAction, data, buttons, modifiers))
 
 
-def test_a_link_is_known_by_its_beginning_and_length() -> None:
-    assert invite_link(f"  {LINK}\n") == LINK
-    assert invite_link("BURI://host") == "BURI://host"
-    assert invite_link("see buri://host") == ""
-    assert invite_link("") == ""
-
-
 # --- coming and going
 
 
@@ -326,26 +293,6 @@ def test_tab_goes_from_search_to_the_roster_and_round_to_the_header(lively: Main
         assert lively.focusWidget() is widget
 
 
-def test_the_own_address_is_copied_with_one_click(lively: MainWindow, qtbot: QtBot) -> None:
-    QTest.mouseClick(lively.header.copy_button, Qt.MouseButton.LeftButton)
-    assert QGuiApplication.clipboard().text() == samples.OWN_ADDRESS
-
-
-def test_shortcuts_are_not_given_twice(lively: MainWindow) -> None:
-    keys = [keys.toString() for action in lively.actions() for keys in action.shortcuts()]
-    assert len(keys) == len(set(keys))
-
-
-def test_the_servers_line_is_plain(qtbot: QtBot, tmp_path: Path) -> None:
-    server = replace(samples.SERVER, name="<b>evil</b>", status=ServerStatus.ONLINE)
-
-    desk = Showing(tmp_path, samples.lively())
-    qtbot.addWidget(desk.window)
-    desk.window.header.show_state(replace(samples.lively(), server=server), True)
-    assert desk.window.header.server.text() == "Connected to <b>evil</b>"
-    assert desk.window.header.server.textFormat() is Qt.TextFormat.PlainText
-
-
 def test_nothing_is_cut_off_in_a_narrow_window(lively: MainWindow, qtbot: QtBot) -> None:
     lively.resize(300, 400)
     qtbot.waitUntil(lambda: lively.header.width() == 300)
@@ -353,3 +300,22 @@ def test_nothing_is_cut_off_in_a_narrow_window(lively: MainWindow, qtbot: QtBot)
     for widget in (lively.header.power, lively.header.menu_button, lively.search, lively.add_button):
         place = widget.rect().translated(widget.mapTo(lively, QPoint(0, 0)))
         assert inside.contains(place), widget.accessibleName()
+
+
+def test_the_window_follows_the_colours_while_it_is_open(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> None:
+    theme = Theme(qapp)
+    try:
+        theme.choose(ColourScheme.LIGHT)
+        desk = Showing(tmp_path, samples.lively())
+        qtbot.addWidget(desk.window)
+        desk.window.show()
+        light = desk.window.grab().toImage()
+        theme.choose(ColourScheme.DARK)
+        qtbot.waitUntil(lambda: desk.window.grab().toImage() != light)
+        dark = desk.window.grab().toImage()
+        fresh = Showing(tmp_path, samples.lively())
+        qtbot.addWidget(fresh.window)
+        fresh.window.show()
+        qtbot.waitUntil(lambda: fresh.window.grab().toImage() == dark)
+    finally:
+        theme.choose(ColourScheme.SYSTEM)

@@ -5,18 +5,23 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QModelIndex, QPoint, Qt
-from PySide6.QtGui import QAction, QGuiApplication
+from PySide6.QtGui import QAccessible, QAction, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from app.engine.state import EngineState, NetworkStatus, PeerStatus
+from app.ui.preferences import CustomCommand
+from app.ui.roster import Roster
 from app.ui.roster_delegate import Spot, spots
+from app.ui.roster_menus import member_entries
 from app.ui.roster_view import RosterView
 from tests.engine.world import World, meet
 from tests.ui import samples
 from tests.ui.showing import Showing
 from tests.ui.world import Desk, tell, until
+
+OWN = Roster().arrange(samples.lively())[0].network
 
 
 @pytest.fixture
@@ -213,6 +218,16 @@ def test_a_hostile_name_makes_no_mnemonic(desk: Showing) -> None:
     assert "&Evict from R&&D…" in [action.text() for action in found.actions()]
 
 
+def test_own_commands_stand_in_the_menu_by_their_names(desk: Showing) -> None:
+    view = desk.window.roster
+    desk.preferences.change(commands=(CustomCommand("SSH & more", "x-terminal-emulator -e ssh %A"),))
+    for name, usable in (("Ben", True), ("Uncle Tom", False)):
+        choose(view, "Family", name)
+        entries = list(member_entries(desk.actions, view._roster.row(view.currentIndex()), OWN))  # type: ignore[arg-type]
+        command = next(each for each in entries if each is not None and each.icon == "command")
+        assert (command.text, command.enabled) == ("SSH && more", usable)
+
+
 def test_entries_work_by_their_keys_without_the_menu(desk: Showing) -> None:
     view = desk.window.roster
     choose(view, "Family", "Ben")
@@ -256,6 +271,14 @@ def test_the_ring_turns_only_while_somebody_connects(desk: Showing, qtbot: QtBot
 def with_status(name: str, status: PeerStatus) -> EngineState:
     peers = tuple(replace(each, status=status) if each.nickname == name else each for each in samples.PEERS)
     return replace(samples.lively(), peers=peers)
+
+
+def test_a_screen_reader_walks_through_the_rows(desk: Showing) -> None:
+    tree = QAccessible.queryAccessibleInterface(desk.window.roster)
+    assert tree.text(QAccessible.Text.Name) == "Networks and members"
+    rows = [tree.child(number).text(QAccessible.Text.Name) for number in range(tree.childCount())]
+    assert "Family, network, 3 of 4 online, 1 wants to join, your own, with a password" in rows
+    assert "Ben, direct, 12 milliseconds, verified, 2 unread messages" in rows
 
 
 def test_rows_are_all_of_one_height(desk: Showing) -> None:

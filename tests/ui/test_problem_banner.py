@@ -1,0 +1,63 @@
+"""What is wrong, above the roster."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
+
+from tests.ui import samples
+from tests.ui.showing import Showing
+
+
+def test_several_problems_are_told_one_at_a_time(qtbot: QtBot, tmp_path: Path) -> None:
+    desk = Showing(tmp_path, samples.many_problems())
+    qtbot.addWidget(desk.window)
+    desk.window.show()
+    banner = desk.window.banner
+    assert banner.title.text() == "The connection to the server broke."
+    assert banner.count.text() == "1 of 3"
+    assert [button.text() for button in banner.buttons] == ["Try now"]
+    QTest.mouseClick(banner.forward, Qt.MouseButton.LeftButton)
+    assert banner.title.text() == "The owner took you out of a network."
+    assert [button.text() for button in banner.buttons] == ["Dismiss"]
+    desk.show(replace(samples.many_problems(), problems=samples.many_problems().problems[1:]))
+    assert banner.title.text() == "The owner took you out of a network."
+    assert banner.count.text() == "1 of 2"
+    desk.show(samples.lively())
+    assert not banner.isVisible()
+
+
+def test_a_changed_key_leads_to_the_peer(qtbot: QtBot, tmp_path: Path) -> None:
+    mia = next(each for each in samples.PEERS if each.nickname == "Mia")
+    assert mia.problem is not None
+    desk = Showing(tmp_path, replace(samples.lively(), problems=(mia.problem,)))
+    qtbot.addWidget(desk.window)
+    assert [button.text() for button in desk.window.banner.buttons] == ["Look at the new key…"]
+
+
+def test_the_same_problem_is_told_once(qtbot: QtBot, tmp_path: Path) -> None:
+    trouble = samples.problem("network-deleted", name="Book club")
+    desk = Showing(tmp_path, replace(samples.lively(), problems=(trouble, trouble)))
+    qtbot.addWidget(desk.window)
+    desk.window.show()
+    assert not desk.window.banner.count.isVisible()
+
+
+def test_hostile_names_in_it_are_text(qtbot: QtBot, tmp_path: Path) -> None:
+    trouble = samples.problem("network-deleted", name="<img src=x>")
+    desk = Showing(tmp_path, replace(samples.lively(), problems=(trouble,)))
+    qtbot.addWidget(desk.window)
+    assert "<img src=x>" in desk.window.banner.words.text()
+    labels = desk.window.banner.findChildren(QLabel)
+    assert all(label.textFormat() is Qt.TextFormat.PlainText for label in labels if label.text())
+
+
+def test_a_screen_reader_hears_all_of_it(qtbot: QtBot, tmp_path: Path) -> None:
+    desk = Showing(tmp_path, samples.helper_missing())
+    qtbot.addWidget(desk.window)
+    assert desk.window.banner.accessibleName() == "Buri's helper does not run."
+    assert "administrator" in desk.window.banner.accessibleDescription()
+    assert [button.text() for button in desk.window.banner.buttons] == ["Start the helper"]
