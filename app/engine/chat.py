@@ -12,8 +12,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection
 
-from msgspec import structs
-
 from app.engine.chat_record import ChatChanges, ChatRecord, Delivery, KeptChat
 from app.engine.errors import engine_error
 from app.engine.state import ChatMessage, ChatStatus, Conversation
@@ -106,9 +104,13 @@ class Chat:
         self._last_number, self._marks = kept.last_id, dict(kept.marks)
         self.unread.update(kept.unread)
         for record in kept.waiting:
-            self._waiting[record.id] = record
+            waiting = record
             for peer in record.outstanding():
                 self._queue(record.id, peer)
+                waiting = waiting.with_status(peer, ChatStatus.QUEUED)
+            self._waiting[record.id] = waiting
+            if waiting != record:
+                self._keep(ChatChanges({record.id: waiting}), None)
 
     def everything(self) -> ChatChanges:
         """What must survive a restart."""
@@ -140,7 +142,7 @@ class Chat:
         """Try a failed message again with those who do not have it. Raises EngineError if that is nobody."""
         for each in record.deliveries:
             if each.status is ChatStatus.FAILED and each.peer in recipients and self._has_room(each.peer):
-                record = record.with_delivery(structs.replace(each, status=ChatStatus.QUEUED))
+                record = record.with_status(each.peer, ChatStatus.QUEUED)
         if record.id in self._waiting or not record.waits or not self._make_room():
             raise engine_error("chat-message-unknown")
         self._begin(record, now)
@@ -287,9 +289,9 @@ class Chat:
 
     def _set_status(self, number: int, peer: Address, status: ChatStatus) -> None:
         record = self._waiting.get(number)
-        delivery = None if record is None else record.delivery(peer)
-        if record is not None and delivery is not None and delivery.status is not status:
-            self._change(record.with_delivery(structs.replace(delivery, status=status)))
+        changed = None if record is None else record.with_status(peer, status)
+        if changed is not None and changed != record:
+            self._change(changed)
 
     def _change(self, record: ChatRecord) -> None:
         before = self._waiting.pop(record.id, None)

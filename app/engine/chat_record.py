@@ -96,6 +96,11 @@ class ChatRecord(Struct, frozen=True):
         deliveries = tuple(changed if each.peer == changed.peer else each for each in self.deliveries)
         return structs.replace(self, deliveries=deliveries)
 
+    def with_status(self, peer: Address, status: ChatStatus) -> "ChatRecord":
+        """The record after it has come as far as this to one peer."""
+        delivery = self.delivery(peer)
+        return self if delivery is None else self.with_delivery(structs.replace(delivery, status=status))
+
     def without(self, peers: Collection[Address]) -> "ChatRecord":
         """The record without peers that it needs not reach any more."""
         return structs.replace(self, deliveries=tuple(each for each in self.deliveries if each.peer not in peers))

@@ -404,6 +404,16 @@ def test_what_waits_outlives_a_restart() -> None:
     assert pair.sides[ANNA].chat.everything().records == {}
 
 
+def test_what_was_under_way_at_a_restart_waits_like_any_other() -> None:
+    pair = Company()
+    pair.mute = True
+    message = pair.write(ANNA, "under way", BEN)
+    assert message.status is ChatStatus.SENT
+    pair.down = {BEN}
+    pair.restart(ANNA)
+    assert pair.sides[ANNA].status(message.id) is ChatStatus.QUEUED
+
+
 def test_a_subscription_ends() -> None:
     pair = Company()
     end = pair.sides[ANNA].chat.subscribe(lambda _: pytest.fail("ended"))

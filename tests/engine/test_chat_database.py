@@ -1,5 +1,6 @@
 """Chat on the disk: sealed, bounded, in order, and never half written."""
 
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -88,6 +89,16 @@ def test_a_stolen_disk_shows_neither_text_nor_people(database: ChatDatabase, pat
     database.close()
     with pytest.raises(KeyFormatError):
         ChatDatabase(path, STRANGER, WIDE)
+
+
+def test_a_crash_loses_nothing_that_was_written(database: ChatDatabase, path: Path) -> None:
+    database.write(changes(received(1, "before the crash")), 1)
+    crashed = path.parent / "crashed"
+    crashed.mkdir()
+    for each in path.parent.glob("chat.sqlite*"):
+        shutil.copy(each, crashed)
+    with closing(ChatDatabase(crashed / path.name, IDENTITY, WIDE)) as again:
+        assert texts(again, WITH_BEN) == ["before the crash"]
 
 
 def test_what_is_forgotten_is_not_on_the_disk_any_more(database: ChatDatabase, path: Path) -> None:
