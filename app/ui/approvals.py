@@ -7,16 +7,14 @@ from functools import partial
 from typing import Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.engine.state import EngineState, MemberStatus, MemberView, NetworkView, Problem
-from app.protocol.messages import shown_name
 from app.protocol.wire import NetworkId, parse_address
 from app.ui.engine_bridge import EngineBridge
-from app.ui.icons import pixmap
-from app.ui.theme import SPACE, colours
+from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
-from app.ui.widgets import Dialog, text_label
+from app.ui.widgets import Dialog, Sign, short_name, text_label
 
 MAX_LINES: Final = 100
 """More are counted only: a server may list any number."""
@@ -41,9 +39,7 @@ class Approvals(Dialog):
         self._list_layout = QVBoxLayout(self._list)
         self._list_layout.setContentsMargins(0, 0, 0, 0)
         self._list_layout.setSpacing(SPACE)
-        self._empty = text_label(_("Nobody is waiting."), muted=True)
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setMinimumHeight(12 * SPACE)
+        self._empty = _nobody()
         self._more = text_label(muted=True)
         self._scroll = QScrollArea()
         self._scroll.setWidget(self._list)
@@ -80,6 +76,7 @@ class Approvals(Dialog):
 
     def _say_how_many(self, waiting: int) -> None:
         self._empty.setVisible(not waiting)
+        self.explanation.setVisible(bool(waiting))
         self._scroll.setVisible(bool(waiting))
         self._more.setVisible(waiting > MAX_LINES)
         self._more.setText(ngettext("and {count} more", "and {count} more", waiting - MAX_LINES))
@@ -110,15 +107,26 @@ class Approvals(Dialog):
         )
 
 
+def _nobody() -> QWidget:
+    box = QWidget()
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 2 * SPACE, 0, 2 * SPACE)
+    layout.setSpacing(SPACE)
+    text = text_label(_("Nobody is waiting. Whoever asks to join one of your networks shows here."), muted=True)
+    for widget in (Sign("people", size=40), text):
+        widget.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout.addWidget(widget)
+    return box
+
+
 class _Line(QFrame):
     """One computer that waits."""
 
     def __init__(self, network: NetworkView, member: MemberView) -> None:
         super().__init__()
         self.setProperty("card", True)
-        name, network_name = shown_name(member.nickname) or member.address, shown_name(network.name)
-        sign = QLabel()
-        sign.setPixmap(pixmap("person", 24, colours().muted))
+        name, network_name = short_name(member.nickname) or member.address, short_name(network.name)
+        sign = Sign("person", size=24)
         title = text_label(name)
         bold = title.font()
         bold.setBold(True)

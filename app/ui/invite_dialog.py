@@ -11,12 +11,11 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, qRgb
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.engine.state import NetworkView, Protection
-from app.protocol.messages import shown_name
 from app.protocol.wire import NetworkId
 from app.ui.engine_bridge import EngineBridge
 from app.ui.theme import RADIUS
 from app.ui.translations import _
-from app.ui.widgets import CopyField, Dialog, Note
+from app.ui.widgets import CopyField, Dialog, Note, short_name
 
 QUIET_ZONE: Final = 4
 """Light modules around the code, as ISO/IEC 18004 wants."""
@@ -107,7 +106,7 @@ class InviteDialog(Dialog):
 def _title(network: NetworkView | None) -> str:
     if network is None:
         return _("Invite to the server")
-    return _("Invite to {name}").format(name=shown_name(network.name))
+    return _("Invite to {name}").format(name=short_name(network.name))
 
 
 def _explanation(network: NetworkView | None) -> str:

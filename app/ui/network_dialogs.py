@@ -21,13 +21,12 @@ from PySide6.QtWidgets import (
 from app.engine.state import EngineState, JoinResult, MemberStatus, NetworkView, Problem, Protection
 from app.protocol.invite import MAX_LINK, Invite, InviteError, parse_invite
 from app.protocol.keys import format_fingerprint
-from app.protocol.messages import shown_name
 from app.protocol.network_secret import secret_to_invite
 from app.protocol.wire import MAX_NAME, NetworkId
 from app.ui.engine_bridge import EngineBridge
 from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
-from app.ui.widgets import Dialog, Note, PasswordField, problem_named, text_indent, text_label, under_choice
+from app.ui.widgets import Dialog, Note, PasswordField, problem_named, short_name, text_indent, text_label, under_choice
 
 MAX_MEMBERS: Final = 0xFFFF
 
@@ -211,7 +210,7 @@ class JoinNetwork(Dialog):
             _("The owner must let you in"),
             _(
                 "{name} is in your list, and waits there until its owner approves. Nothing more needs to be done here."
-            ).format(name=shown_name(name)),
+            ).format(name=short_name(name)),
         )
 
 
@@ -262,7 +261,7 @@ class SetAccess(Dialog):
     def __init__(self, parent: QWidget | None, bridge: EngineBridge, network: NetworkView) -> None:
         super().__init__(
             parent,
-            _("Access to {name}").format(name=shown_name(network.name)),
+            _("Access to {name}").format(name=short_name(network.name)),
             _("Who may come in from now on. Members who are in already stay."),
             _("&Save"),
         )
@@ -313,7 +312,7 @@ class LeaveNetwork(Dialog):
         )
         super().__init__(
             parent,
-            _("Leave {name}?").format(name=shown_name(network.name)),
+            _("Leave {name}?").format(name=short_name(network.name)),
             back,
             _("&Leave"),
             destructive=True,
@@ -333,7 +332,7 @@ class DeleteNetwork(Dialog):
         others = sum(not each.is_self and each.status is not MemberStatus.PENDING for each in network.members)
         super().__init__(
             parent,
-            _("Delete {name} for everybody?").format(name=shown_name(network.name)),
+            _("Delete {name} for everybody?").format(name=short_name(network.name)),
             ngettext(
                 "{count} other member loses it, and its chat can't go on. This can't be undone.",
                 "{count} other members lose it, and its chat can't go on. This can't be undone.",
@@ -377,14 +376,14 @@ def _with_meaning(button: QAbstractButton, meaning: str) -> QWidget:
 def _told(invite: Invite) -> str:
     if invite.network is None:
         return _("An invite to the server {server}.").format(server=invite.host)
-    name = shown_name(invite.network)
+    name = short_name(invite.network)
     if invite.secret is not None:
         return _("An invite to {name} on {server}. No password is needed.").format(name=name, server=invite.host)
     return _("An invite to {name} on {server}.").format(name=name, server=invite.host)
 
 
 def _password_meaning(network: NetworkView) -> str:
-    name = shown_name(network.name)
+    name = short_name(network.name)
     if network.protection is Protection.OPEN:
         return _(
             "{name} was open so far. Whoever is in it already must join again with the password to reach you."

@@ -6,6 +6,7 @@ change. Opened by app/ui/actions.py.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -27,11 +28,10 @@ from app.engine.state import CandidateView, PathKind, PeerDetails, PeerView
 from app.protocol.messages import shown_name
 from app.protocol.wire import parse_address
 from app.ui.engine_bridge import EngineBridge
-from app.ui.icons import pixmap
 from app.ui.status_words import STATUS_ICONS, explained, latency, peer_name, peer_status, status_colour
-from app.ui.theme import SPACE, colours
+from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
-from app.ui.widgets import CopyButton, Dialog, Note, fixed_font, text_label
+from app.ui.widgets import CopyButton, Dialog, Note, Sign, fixed_font, text_label
 
 REFRESH = 1_000
 """Milliseconds between looks while the window is open: ages and counters grow without a change of state."""
@@ -62,7 +62,7 @@ class PeerDetailsWindow(Dialog):
         super().__init__(parent, shown_name(peer_name(peer)), "")
         self._bridge, self._details = bridge, PeerDetails(peer, "", 0)
         self._values: dict[str, QLabel] = {}
-        self._status_sign, self.status = QLabel(), text_label()
+        self._status_sign, self.status = Sign(size=18), text_label()
         self.gone = Note(_("This peer is no longer in any of your networks."), "attention")
         self.facts = QFormLayout()
         self.candidates = _candidate_table()
@@ -120,7 +120,9 @@ class PeerDetailsWindow(Dialog):
         """Look again. The last that was known stays when the peer is gone."""
         address = self._details.peer.address
         view = next((each for each in self._bridge.state.peers if each.address == address), None)
-        self.gone.setVisible(view is None)
+        if self.gone.isHidden() is (view is None):
+            self.gone.setVisible(view is None)
+            self.fit()
         if view is not None:
             self._details = self._look(view)
         self._show(self._details)
@@ -138,7 +140,7 @@ class PeerDetailsWindow(Dialog):
     def _show(self, details: PeerDetails) -> None:
         peer = details.peer
         _say(self.heading, shown_name(peer_name(peer)))
-        self._status_sign.setPixmap(pixmap(STATUS_ICONS[peer.status], 18, status_colour(peer.status, colours())))
+        self._status_sign.draw(STATUS_ICONS[peer.status], partial(status_colour, peer.status))
         _say(self.status, explained(peer.status))
         self.verify_button.setEnabled(bool(peer.fingerprint))
         shown = list(facts_of(details, self._networks()))
@@ -148,7 +150,6 @@ class PeerDetailsWindow(Dialog):
         for name, label in self._values.items():
             self.facts.setRowVisible(label, name in names)
         _show_candidates(self.candidates, details.candidates)
-        self.fit()
 
     def _show_fact(self, fact: Fact) -> None:
         """A new line, or another value in it; the same value stays, with what is selected of it."""

@@ -10,13 +10,12 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QCheckBox, QFrame, QGridLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.engine.state import MemberView, NetworkView, PeerView, Problem, Verification
-from app.protocol.messages import shown_name
 from app.protocol.wire import MAX_NAME, NetworkId, parse_address
 from app.ui.engine_bridge import EngineBridge
 from app.ui.status_words import peer_name
 from app.ui.theme import SPACE
 from app.ui.translations import _
-from app.ui.widgets import Dialog, Note, fixed_font, text_label, under_choice
+from app.ui.widgets import Dialog, Note, fixed_font, short_name, text_label, under_choice
 
 GROUPS_IN_A_ROW: Final = 4
 
@@ -51,13 +50,13 @@ class VerifyPeer(Dialog):
     """Two people compare the number of both their keys, and the mark says that they did."""
 
     def __init__(self, parent: QWidget | None, bridge: EngineBridge, peer: PeerView) -> None:
-        self._name = shown_name(peer_name(peer))
+        self._name = short_name(peer_name(peer))
         super().__init__(
             parent,
             _("Verify {name}").format(name=self._name),
             _(
-                "Call {name}, or sit together, and read this number to each other. {name} finds it under Verify… "
-                "of {own}. If both numbers are the same, nobody sits between you."
+                "Call {name}, or sit together, and read this number to each other: {name} finds it under Verify… in "
+                "the menu of {own}. If both numbers are the same, nobody sits between you."
             ).format(name=self._name, own=bridge.state.server.nickname or _("this computer")),
             _("They &match"),
         )
@@ -131,7 +130,7 @@ class AcceptKey(Dialog):
     """A peer shows another key than before: both fingerprints, a warning, and a step that nobody takes by chance."""
 
     def __init__(self, parent: QWidget | None, bridge: EngineBridge, peer: PeerView) -> None:
-        name = shown_name(peer_name(peer))
+        name = short_name(peer_name(peer))
         super().__init__(
             parent,
             _("{name} shows another key").format(name=name),
@@ -174,7 +173,7 @@ class SetAlias(Dialog):
     """What this computer calls a peer."""
 
     def __init__(self, parent: QWidget | None, bridge: EngineBridge, peer: PeerView) -> None:
-        nickname = shown_name(peer.nickname) or peer.address
+        nickname = short_name(peer.nickname) or peer.address
         super().__init__(
             parent,
             _("Alias for {name}").format(name=nickname),
@@ -203,10 +202,10 @@ class EvictMember(Dialog):
     """Ask the owner before a member is put out."""
 
     def __init__(self, parent: QWidget | None, bridge: EngineBridge, network: NetworkView, member: MemberView) -> None:
-        name = shown_name(member.nickname) or member.address
+        name = short_name(member.nickname) or member.address
         super().__init__(
             parent,
-            _("Put {name} out of {network}?").format(name=name, network=shown_name(network.name)),
+            _("Put {name} out of {network}?").format(name=name, network=short_name(network.name)),
             _("All members are told, and their tunnels with {name} that rest on this network end.").format(name=name),
             _("&Put out"),
             destructive=True,

@@ -12,6 +12,8 @@ from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont, QFontDatabase, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
@@ -24,21 +26,26 @@ from PySide6.QtWidgets import (
     QRadioButton,
     QScrollArea,
     QStyle,
+    QStyleOptionButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.engine.errors import engine_error
 from app.engine.state import Problem
+from app.protocol.messages import shown_name
 from app.protocol.wire import MAX_PASSWORD
 from app.ui.engine_bridge import Call, Done, EngineBridge
 from app.ui.icons import icon, pixmap
-from app.ui.theme import SPACE, colours
+from app.ui.theme import SPACE, Colours, colours
 from app.ui.translations import _, translated
 
 Result = TypeVar("Result")
+Shade = Callable[[Colours], str]
+"""Which of the colours in use."""
 
 DIALOG_WIDTH: Final = 440
+MAX_SHORT_NAME: Final = 40
 COPIED_FOR: Final = 2_000
 """Milliseconds for which a copy button says that it copied."""
 
@@ -67,11 +74,12 @@ def under_choice(button: QAbstractButton, meaning: str) -> QLabel:
 
 def text_indent(button: QAbstractButton) -> int:
     """Where the text of a radio button or check box begins."""
-    metric = QStyle.PixelMetric
-    radio = isinstance(button, QRadioButton)
-    sign = metric.PM_ExclusiveIndicatorWidth if radio else metric.PM_IndicatorWidth
-    gap = metric.PM_RadioButtonLabelSpacing if radio else metric.PM_CheckBoxLabelSpacing
-    return sum(button.style().pixelMetric(each, None, button) for each in (sign, gap))
+    element = QStyle.SubElement
+    option = QStyleOptionButton()
+    button.ensurePolished()
+    button.initStyleOption(option)  # type: ignore[attr-defined]
+    contents = element.SE_RadioButtonContents if isinstance(button, QRadioButton) else element.SE_CheckBoxContents
+    return button.style().subElementRect(contents, option, button).left()
 
 
 def fixed_font(points: float) -> QFont:
@@ -88,13 +96,51 @@ def problem_named(code: str, **details: object) -> Problem:
     return Problem(error.code, error.title, error.message, error.remedy, error.details)
 
 
+def short_name(name: str) -> str:
+    """A name that somebody else chose, for titles and sentences: safe to show, and no longer than they bear."""
+    name = shown_name(name)
+    return name if len(name) <= MAX_SHORT_NAME else name[: MAX_SHORT_NAME - 1] + "…"
+
+
+def _muted(shades: Colours) -> str:
+    return shades.muted
+
+
+def _attention(shades: Colours) -> str:
+    return shades.attention
+
+
+class Sign(QLabel):
+    """One of our drawings beside a text; it follows the colours in use."""
+
+    def __init__(self, name: str = "", shade: Shade = _muted, size: int = 16) -> None:
+        super().__init__()
+        self._name, self._shade, self._size = name, shade, size
+        self._draw()
+
+    def draw(self, name: str, shade: Shade = _muted) -> None:
+        """Show another one."""
+        self._name, self._shade = name, shade
+        self._draw()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Drawn anew when the colours change."""
+        if event.type() is QEvent.Type.PaletteChange:
+            self._draw()
+        super().changeEvent(event)
+
+    def _draw(self) -> None:
+        if self._name:
+            self.setPixmap(pixmap(self._name, self._size, self._shade(colours())))
+
+
 class ProblemBox(QFrame):
     """What went wrong: title, what happened, what to do. Hidden while nothing is wrong."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("problem")
-        self._sign = QLabel()
+        self._sign = Sign("attention", _attention, 18)
         self._title, self._message, self._remedy = (text_label(selectable=True) for _part in range(3))
         bold = self._title.font()
         bold.setWeight(QFont.Weight.DemiBold)
@@ -113,7 +159,6 @@ class ProblemBox(QFrame):
     def tell(self, problem: Problem) -> None:
         """Show it; a screen reader says it at once."""
         problem = translated(problem)
-        self._sign.setPixmap(pixmap("attention", 18, colours().attention))
         texts = (problem.title, problem.message, problem.remedy)
         for label, text in zip((self._title, self._message, self._remedy), texts, strict=True):
             label.setText(text)
@@ -129,7 +174,7 @@ class Note(QFrame):
 
     def __init__(self, text: str = "", sign: str = "info", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._sign, self._text = QLabel(), text_label(text)
+        self._sign, self._text = Sign(), text_label()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(SPACE)
@@ -144,10 +189,8 @@ class Note(QFrame):
 
     def tell(self, text: str, sign: str = "info") -> None:
         """Say this; nothing hides the note."""
-        colour = colours().attention if sign == "attention" else colours().muted
-        self._sign.setPixmap(pixmap(sign, 16, colour))
+        self._sign.draw(sign, _attention if sign == "attention" else _muted)
         self._text.setText(text)
-        self._text.setProperty("muted", sign != "attention")
         self.setVisible(bool(text))
 
 
@@ -207,6 +250,12 @@ class CopyButton(QPushButton):
         QGuiApplication.clipboard().setText(self._source())
         self._draw(_("Copied"), "check")
         self._back.start()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """The sign follows the colours."""
+        if event.type() is QEvent.Type.PaletteChange:
+            self._rest()
+        super().changeEvent(event)
 
     def _rest(self) -> None:
         self._draw(self._label, "copy")
@@ -312,6 +361,7 @@ class Dialog(QDialog):
     def showEvent(self, event: QShowEvent) -> None:
         """Tab goes from top to bottom, as one reads; the keyboard begins at the first field."""
         super().showEvent(event)
+        _centre_labels(self.form)
         order = [each for each in _widgets_of(self.body) if each.focusPolicy() & Qt.FocusPolicy.TabFocus]
         for one, next_one in pairwise(order):
             self.setTabOrder(one, next_one)
@@ -412,6 +462,15 @@ class Dialog(QDialog):
     def _forget_call(self) -> None:
         if self._call is not None:
             self._call.forget()
+
+
+def _centre_labels(form: QFormLayout) -> None:
+    """Beside the text of one-line fields, which are higher than Qt's own layout reckons with."""
+    for row in range(form.rowCount()):
+        items = [form.itemAt(row, role) for role in (QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole)]
+        label, field = (None if item is None else item.widget() for item in items)
+        if label is not None and isinstance(field, QLineEdit | QAbstractSpinBox | QComboBox):
+            label.setMinimumHeight(field.sizeHint().height())
 
 
 def _widgets_of(item: QLayoutItem | None) -> Iterator[QWidget]:

@@ -138,7 +138,7 @@ async def approvals(studio: "Studio") -> QWidget:
     """Three wait."""
     state = samples.lively()
     owned = tuple(
-        replace(each, members=(*each.members, samples.waiting(300 + place, name)))
+        replace(each, members=(*each.members, samples.waiting(201 + place, name)))
         for place, (each, name) in enumerate(zip(state.networks, ("Grandma's tablet", "Tom", "mia"), strict=False))
         if each.is_owner
     )
