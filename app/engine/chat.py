@@ -6,7 +6,6 @@ sent anew under its lasting id. A message of a peer is shown and acknowledged on
 engine/conversations.py; no I/O.
 """
 
-import logging
 import math
 import time
 from collections import Counter, deque
@@ -27,8 +26,6 @@ from app.protocol.conversation import (
 )
 from app.protocol.tunnel_message import ChatAcknowledge, ChatFragment
 from app.protocol.wire import MAX_CHAT, Address, LocalProtocolError, format_address
-
-logger = logging.getLogger(__name__)
 
 MAX_QUEUED = 200
 """Messages that wait for one absent peer."""
