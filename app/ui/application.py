@@ -71,9 +71,19 @@ def _run_first(application: QApplication, launch: Launch, instance: SingleInstan
     try:
         with qasync.QEventLoop(application) as loop:
             asyncio.set_event_loop(loop)
-            return int(loop.run_until_complete(App(application, launch, instance).live()))
+            return _run_in(loop, App(application, launch, instance))
     finally:
         garbage.end()
+
+
+def _run_in(loop: asyncio.AbstractEventLoop, app: "App") -> int:
+    try:
+        return loop.run_until_complete(app.live())
+    except RuntimeError as error:
+        if loop.is_running() or "Event loop stopped" not in str(error):
+            raise
+        logger.error("the screen went away")  # Qt ends its loop then; helper and hosted server end with our sockets
+        return 1
 
 
 class App(QObject):
@@ -130,6 +140,7 @@ class App(QObject):
         """What the window need not wait for."""
         await asyncio.sleep(0)
         self.tray.start()
+        self.notifications.start()
         if self.preferences.error is not None:
             self.actions.show_problem(self.preferences.problem(self.preferences.error))
         if self.preferences.choices.host_server:
@@ -141,10 +152,10 @@ class App(QObject):
             self.raise_window()  # somebody must learn that nothing runs
 
     async def _end(self) -> None:
-        self.notifications.stop()
         self.tray.stop()
         try:
             async with asyncio.timeout(END_DEADLINE):
+                await self.notifications.close()
                 await self._tasks.close()
                 await self.session.stop()
                 await self.actions.close()

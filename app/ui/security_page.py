@@ -14,6 +14,8 @@ from app.ui.widgets import CopyField, Dialog, Note, text_label
 
 REKEY_RANGE: Final = (30, 3_600)
 """Seconds; the engine takes less, which only costs strength of the processor."""
+USUAL_REKEY: Final = 180
+"""The engine's own, shown before there are settings."""
 
 
 class SecurityPage(PreferencePage):
@@ -47,6 +49,7 @@ class SecurityPage(PreferencePage):
             self.suite.addItem(_suite_text(number), number)
         self.rekey = QSpinBox()
         self.rekey.setRange(*REKEY_RANGE)
+        self.rekey.setValue(USUAL_REKEY)
         self.rekey.setSuffix(_(" seconds"))
         self.rekey.setKeyboardTracking(False)
         self.rekey.setMaximumWidth(160)

@@ -158,6 +158,8 @@ class Welcome(QDialog):
         self._set_busy(False)
         if isinstance(page, LinkPage | ServerPage):
             page.field.setFocus()
+        elif page is self.hosted_page:
+            self.accept_button.setFocus()  # a focused field would show the end of the link
         elif page is self.choices:
             self.cards[0].setFocus()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from app.engine.state import ServerStatus
 from app.ui.autostart import autostart_file
@@ -48,6 +48,17 @@ def test_general_choices_are_written_as_they_are_made(
     tell_at_home(qapp, tmp_path, monkeypatch, story)
 
 
+def shows(dialog: PreferencesDialog, page: type[QWidget]) -> bool:
+    present = dialog.pages.currentWidget()
+    return present is not None and present.findChild(page) is not None
+
+
+def connection_page(dialog: PreferencesDialog) -> ConnectionPage:
+    page = dialog.findChild(ConnectionPage)
+    assert page is not None
+    return page
+
+
 def test_pages_are_reached_with_the_keyboard_and_by_name(
     qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,11 +66,11 @@ def test_pages_are_reached_with_the_keyboard_and_by_name(
         home.actions.preferences_dialog("security")
         dialog = await appears(PreferencesDialog)
         dialog.list.setFocus()
-        assert dialog.pages.currentWidget().findChild(SecurityPage)
+        assert shows(dialog, SecurityPage)
         press(Qt.Key.Key_Down)
-        assert dialog.pages.currentWidget().findChild(NotificationsPage)
+        assert shows(dialog, NotificationsPage)
         dialog.show_page("nowhere")
-        assert dialog.pages.currentWidget().findChild(NotificationsPage)
+        assert shows(dialog, NotificationsPage)
         for button in dialog.findChildren(QPushButton):
             assert button.text() or button.accessibleName() or button.toolTip()
         dialog.close()
@@ -125,8 +136,7 @@ def test_the_hosted_server_is_switched_on_and_off(
         hosted = home.actions.hosted
         home.actions.preferences_dialog("connection")
         dialog = await appears(PreferencesDialog)
-        page = dialog.findChild(ConnectionPage)
-        assert page is not None
+        page = connection_page(dialog)
         await until(lambda: not page.hosting.isEnabled())
         dialog.close()
         await gone(dialog)
@@ -134,15 +144,14 @@ def test_the_hosted_server_is_switched_on_and_off(
         on_loopback(hosted.folder)
         home.actions.preferences_dialog("connection")
         dialog = await appears(PreferencesDialog)
-        page = dialog.findChild(ConnectionPage)
-        assert page is not None
+        page = connection_page(dialog)
         await until(page.hosting.isEnabled)
         page.hosting.click()
         await until(lambda: hosted.status is HostStatus.RUNNING)
-        assert home.preferences.choices.host_server
+        assert Preferences(home.preferences.path.parent).choices.host_server
         page.hosting.click()
         await until(lambda: hosted.status is HostStatus.OFF)
-        assert not home.preferences.choices.host_server
+        assert not Preferences(home.preferences.path.parent).choices.host_server
         press(Qt.Key.Key_Escape)
         await gone(dialog)
 

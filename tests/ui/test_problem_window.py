@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
-from pytestqt.qtbot import QtBot
 
 from app.engine.errors import SENTENCES, engine_error, problem_of
 from app.engine.state import Problem
@@ -18,7 +18,7 @@ from tests.ui.world import Desk
 BUSY, LOST = problem_of(engine_error("server-busy")), problem_of(engine_error("helper-lost"))
 
 
-def test_problems_wait_in_line_and_the_same_is_told_once(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> None:
+def test_problems_wait_in_line_and_the_same_is_told_once(qapp: QApplication, tmp_path: Path) -> None:
     actions = Desk(tmp_path).actions
     for problem in (BUSY, LOST, BUSY, LOST, LOST):
         actions.show_problem(problem)
@@ -30,7 +30,7 @@ def test_problems_wait_in_line_and_the_same_is_told_once(qapp: QApplication, qtb
     assert not shown(ProblemWindow)
     actions.show_problem(BUSY)
     (window,) = shown(ProblemWindow)
-    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    QTest.keyClick(window, Qt.Key.Key_Escape)
     assert not shown(ProblemWindow)
 
 
