@@ -16,6 +16,9 @@ from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
 from app.ui.widgets import Dialog, Sign, short_name, text_label
 
+WIDTH: Final = 520
+MAX_HEIGHT: Final = 40 * SPACE
+"""Of the list; it scrolls then."""
 MAX_LINES: Final = 100
 """More are counted only: a server may list any number."""
 
@@ -49,7 +52,7 @@ class Approvals(Dialog):
         self.add(self._empty)
         self.add(self._scroll)
         self.add(self._more)
-        self.setMinimumWidth(520)
+        self.setMinimumWidth(WIDTH)
         bridge.state_changed.connect(self.show_state)
         self.show_state(bridge.state)
 
@@ -80,8 +83,8 @@ class Approvals(Dialog):
         self._scroll.setVisible(bool(waiting))
         self._more.setVisible(waiting > MAX_LINES)
         self._more.setText(ngettext("and {count} more", "and {count} more", waiting - MAX_LINES))
-        self._list_layout.activate()
-        self._scroll.setMinimumHeight(min(self._list_layout.minimumSize().height(), 40 * SPACE))
+        wanted = self._list_layout.totalHeightForWidth(WIDTH - 6 * SPACE) if waiting else 0
+        self._scroll.setMinimumHeight(min(wanted, MAX_HEIGHT))
         self.fit()
 
     def _line(self, network: NetworkView, member: MemberView) -> "_Line":

@@ -31,7 +31,7 @@ from app.ui.engine_bridge import EngineBridge
 from app.ui.status_words import STATUS_ICONS, explained, latency, peer_name, peer_status, status_colour
 from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
-from app.ui.widgets import CopyButton, Dialog, Note, Sign, fixed_font, text_label
+from app.ui.widgets import CopyButton, Dialog, Note, Sign, fixed_font, short_name, text_label
 
 REFRESH = 1_000
 """Milliseconds between looks while the window is open: ages and counters grow without a change of state."""
@@ -59,7 +59,7 @@ class PeerDetailsWindow(Dialog):
     alias_wanted = Signal(PeerView)
 
     def __init__(self, parent: QWidget | None, bridge: EngineBridge, peer: PeerView) -> None:
-        super().__init__(parent, shown_name(peer_name(peer)), "")
+        super().__init__(parent, short_name(peer_name(peer)), "")
         self._bridge, self._details = bridge, PeerDetails(peer, "", 0)
         self._values: dict[str, QLabel] = {}
         self._status_sign, self.status = Sign(size=18), text_label()
@@ -139,16 +139,18 @@ class PeerDetailsWindow(Dialog):
 
     def _show(self, details: PeerDetails) -> None:
         peer = details.peer
-        _say(self.heading, shown_name(peer_name(peer)))
+        _say(self.heading, short_name(peer_name(peer)))
         self._status_sign.draw(STATUS_ICONS[peer.status], partial(status_colour, peer.status))
         _say(self.status, explained(peer.status))
         self.verify_button.setEnabled(bool(peer.fingerprint))
         shown = list(facts_of(details, self._networks()))
+        names, before = {fact.name for fact in shown}, len(self._values)
         for fact in shown:
             self._show_fact(fact)
-        names = {fact.name for fact in shown}
         for name, label in self._values.items():
             self.facts.setRowVisible(label, name in names)
+        if len(self._values) > before:
+            self.fit()
         _show_candidates(self.candidates, details.candidates)
 
     def _show_fact(self, fact: Fact) -> None:
@@ -219,6 +221,8 @@ def moment(time: float | None) -> str:
 def _keys(details: PeerDetails) -> str:
     if details.peer.keys_since is None:
         return NOTHING
+    if not details.rekeys:
+        return _("since {time}").format(time=moment(details.peer.keys_since))
     renewed = ngettext("renewed {count} time", "renewed {count} times", details.rekeys)
     return _("since {time}, {renewed}").format(time=moment(details.peer.keys_since), renewed=renewed)
 

@@ -4,6 +4,7 @@ Dialogs are opened with `open()` or `show()`, never with `exec()`: nothing waits
 when they are closed; what they asked the engine for goes on, and nobody is told then. Used by all dialogs.
 """
 
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from itertools import pairwise
 from typing import Any, Final, TypeVar
@@ -46,6 +47,8 @@ Shade = Callable[[Colours], str]
 
 DIALOG_WIDTH: Final = 440
 MAX_SHORT_NAME: Final = 40
+ZERO_WIDTH_SPACE: Final = "\u200b"
+_LONG_WORD: Final = re.compile(r"\S{14}(?=\S{3})")
 COPIED_FOR: Final = 2_000
 """Milliseconds for which a copy button says that it copied."""
 
@@ -97,9 +100,11 @@ def problem_named(code: str, **details: object) -> Problem:
 
 
 def short_name(name: str) -> str:
-    """A name that somebody else chose, for titles and sentences: safe to show, and no longer than they bear."""
+    """A name that somebody else chose, for titles and sentences: safe, not too long, and with places to wrap."""
     name = shown_name(name)
-    return name if len(name) <= MAX_SHORT_NAME else name[: MAX_SHORT_NAME - 1] + "…"
+    if len(name) > MAX_SHORT_NAME:
+        name = name[: MAX_SHORT_NAME - 1] + "…"
+    return _LONG_WORD.sub("\\g<0>" + ZERO_WIDTH_SPACE, name)
 
 
 def _muted(shades: Colours) -> str:
@@ -368,6 +373,7 @@ class Dialog(QDialog):
         if self.focusWidget() is None and order:
             first = next((each for each in order if each.isVisible()), order[0])
             (self.cancel_button if self.cancel_button.isDefault() else first).setFocus()
+        self.fit()
 
     def add(self, content: QWidget) -> None:
         """Put something under the fields."""
