@@ -62,7 +62,7 @@ class ChatWindow(QWidget):
         self.view = ChatView(self.model)
         self.field = MessageField()
         self.header = ContactHeader()
-        self._problem = ProblemBox()
+        self.problem = ProblemBox()
         self._gathering = QTimer(self, singleShot=True, interval=UPDATE_INTERVAL)
         self._gathering.timeout.connect(self._take_pending)
         self._add_buttons()
@@ -92,7 +92,7 @@ class ChatWindow(QWidget):
         below = QVBoxLayout()
         below.setContentsMargins(2 * SPACE, SPACE + 4, 2 * SPACE, SPACE + 4)
         below.setSpacing(SPACE)
-        below.addWidget(self._problem)
+        below.addWidget(self.problem)
         below.addLayout(line)
         below.addLayout(hints)
         layout = QVBoxLayout(self)
@@ -127,6 +127,11 @@ class ChatWindow(QWidget):
         self.view.end_reached.connect(self._attend)
         QShortcut(QKeySequence.StandardKey.Close, self, self.close)
         QShortcut(QKeySequence(Qt.Key.Key_Escape), self, self.close)
+
+    @property
+    def hint(self) -> str:
+        """What is said below the field."""
+        return self._kept.text()
 
     # --- who is there
 
@@ -254,28 +259,29 @@ class ChatWindow(QWidget):
         self._fetch(None, self._loaded)
 
     def _fetch(self, before: int | None, done: Callable[[tuple[ChatMessage, ...]], None]) -> None:
+        if not self._bridge.has_engine:
+            return
         self._is_loading = True
         self._bridge.call(
             self, lambda engine: engine.chat_messages(self._conversation, before, PAGE), done, self._not_loaded
         )
 
     def _loaded(self, messages: tuple[ChatMessage, ...]) -> None:
-        self._is_loading = False
-        self._has_older = len(messages) >= PAGE
         newest = messages[-1].id if messages else 0
         self._pending = {number: each for number, each in self._pending.items() if number > newest}
         self.model.show(messages)
         self.model.set_unread(self._unread)
         self.view.doItemsLayout()
-        self._take_pending()
         self.view.go_to_end()
+        self._has_older = len(messages) >= PAGE
+        self._is_loading = False
+        self._take_pending()
         self._attend()
 
     def _not_loaded(self, problem: Problem) -> None:
-        """Without an engine there is nothing to fetch; it is fetched when one comes."""
         self._is_loading = False
         if self._bridge.has_engine:
-            self._problem.tell(problem)
+            self.problem.tell(problem)
 
     def _load_older(self) -> None:
         if self._is_loading or not self._has_older or not self.model.rows:
@@ -307,7 +313,7 @@ class ChatWindow(QWidget):
             return
         text = self.field.text
         self.field.clear()
-        self._problem.hide()
+        self.problem.hide()
         self._bridge.call(self, self._sending(text), self._sent, lambda problem: self._not_sent(text, problem))
 
     def _sending(self, text: str) -> Callable[[Any], Coroutine[Any, Any, ChatMessage]]:
@@ -324,10 +330,10 @@ class ChatWindow(QWidget):
 
     def _not_sent(self, text: str, problem: Problem) -> None:
         self.field.put_back(text)
-        self._problem.tell(problem)
+        self.problem.tell(problem)
 
     def _retry(self, number: int) -> None:
-        self._bridge.call(self, lambda engine: engine.retry_chat(number), failed=self._problem.tell)
+        self._bridge.call(self, lambda engine: engine.retry_chat(number), failed=self.problem.tell)
 
     def showEvent(self, event: QShowEvent) -> None:
         """The button is as high as one line of the field, once the style is known."""
@@ -357,10 +363,11 @@ class ChatWindow(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         copy = menu.addAction(icon("copy"), _("Copy the &whole conversation"), self.view.copy_all)
         copy.setEnabled(bool(self.model.rows))
-        menu.addAction(icon("trash"), _("C&lear the conversation…"), self._ask_to_clear)
+        menu.addAction(icon("trash"), _("C&lear the conversation…"), self.ask_to_clear)
         menu.popup(self._more.mapToGlobal(self._more.rect().bottomLeft()))
 
-    def _ask_to_clear(self) -> None:
+    def ask_to_clear(self) -> None:
+        """Ask whether what was said shall be forgotten."""
         ClearDialog(self, self._bridge, self._conversation, self.model.people.name, self._load).open()
 
     def _open_link(self, target: str) -> None:
