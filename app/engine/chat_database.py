@@ -163,6 +163,11 @@ class ChatDatabase:
             {each: row.unread for each, row in self._rows.items() if row.unread},
         )
 
+    @property
+    def has_history(self) -> bool:
+        """Whether it holds any message that is not on its way."""
+        return bool(self._number("SELECT EXISTS (SELECT 1 FROM message WHERE NOT waits)"))
+
     def messages(self, conversation: Conversation, before: int | None, limit: int) -> tuple[ChatRecord, ...]:
         """The last messages, oldest first; with `before` those older than this id."""
         row = self._rows.get(conversation)

@@ -63,8 +63,14 @@ class ChatStore:
         before.close()
         self._history = self._disk
         if not self._keep_history:
-            self._history = self._in_memory()
-            self._disk.copy_to(self._history)  # what waits
+            self._forget_unwanted()
+
+    def _forget_unwanted(self) -> None:
+        """Without a history only what waits is on the disk: also after a crash amid the deletion."""
+        if self._disk.has_history:
+            self._disk.forget(None)
+        self._history = self._in_memory()
+        self._disk.copy_to(self._history)
 
     def _recover_at_start(self, error: Exception) -> None:
         if isinstance(error, ValueError) or _is_damage(error):

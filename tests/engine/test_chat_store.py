@@ -72,6 +72,17 @@ def test_what_waited_without_a_history_is_shown_after_a_restart(path: Path) -> N
     again.close()
 
 
+def test_what_a_crash_left_although_no_history_is_wanted_is_deleted_at_the_start(store: ChatStore, path: Path) -> None:
+    store.write(changes(received(1), sent(2, ChatStatus.QUEUED, "waits")), 2)
+    store.close()
+    again, known = opened(path, keep_history=False)
+    assert texts(again) == ["waits"]
+    assert known.waiting == (sent(2, ChatStatus.QUEUED, "waits"),)
+    again.close()
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT id FROM message").fetchall() == [(2,)]
+
+
 def test_switching_the_history_off_deletes_it_and_on_again_keeps_what_is_known(store: ChatStore, path: Path) -> None:
     kept = changes(received(1, "before"), sent(2, ChatStatus.QUEUED, "waits"))
     kept.unread[WITH_BEN] = 1
