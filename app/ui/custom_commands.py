@@ -27,6 +27,8 @@ from app.ui.theme import SPACE
 from app.ui.translations import _
 from app.ui.widgets import Note, fixed_font, text_label
 
+LINE: Final = Qt.ItemDataRole.UserRole
+LAST_USABLE: Final = LINE + 1
 MAX_NAME: Final = 64
 MAX_LINE: Final = 1_024
 
@@ -55,7 +57,7 @@ class CustomCommandsPage(QWidget):
         self.problem = Note()
         self._arrange()
         for command in preferences.choices.commands:
-            self._append(command)
+            self._append(command).setData(LAST_USABLE, command)
         self.list.currentRowChanged.connect(self._show_current)
         self.name.textEdited.connect(self._edited)
         self.line.textEdited.connect(self._edited)
@@ -130,20 +132,21 @@ class CustomCommandsPage(QWidget):
         self.list.setCurrentRow(row + step)
         self._keep()
 
-    def _append(self, command: CustomCommand) -> None:
+    def _append(self, command: CustomCommand) -> QListWidgetItem:
         item = QListWidgetItem(command.name)
-        item.setData(Qt.ItemDataRole.UserRole, command.line)
+        item.setData(LINE, command.line)
         self.list.addItem(item)
+        return item
 
     def _command(self, row: int) -> CustomCommand:
         item = self.list.item(row)
-        return CustomCommand(item.text(), item.data(Qt.ItemDataRole.UserRole))
+        return CustomCommand(item.text(), item.data(LINE))
 
     def _edited(self) -> None:
         item = self.list.currentItem()
         if item is not None:
             item.setText(self.name.text())
-            item.setData(Qt.ItemDataRole.UserRole, self.line.text())
+            item.setData(LINE, self.line.text())
             self._keep()
 
     def _show_current(self) -> None:
@@ -167,9 +170,13 @@ class CustomCommandsPage(QWidget):
         self.problem.tell(wrong, "attention")
 
     def _keep(self) -> None:
-        """All that can be used."""
+        """All as they are; one that can't be used is kept as it last could be, if ever."""
         self._tell()
-        usable = tuple(each for each in self.commands if not fault_of(each))
+        for row, command in enumerate(self.commands):
+            if not fault_of(command):
+                self.list.item(row).setData(LAST_USABLE, command)
+        kept = [self.list.item(row).data(LAST_USABLE) for row in range(self.list.count())]
+        usable = tuple(each for each in kept if each is not None)
         if usable == self._preferences.choices.commands:
             return
         try:

@@ -47,6 +47,7 @@ def test_what_can_not_be_used_is_told_and_not_kept(qapp: QApplication, tmp_path:
     page.name.clear()
     QTest.keyClicks(page.name, " ")
     assert "name" in page.problem.text
+    assert kept(tmp_path) == [("New command", "ssh 'open'")]  # as it last could be used
     page.deleteLater()
 
 
@@ -66,6 +67,16 @@ def test_what_was_kept_comes_back(qapp: QApplication, tmp_path: Path) -> None:
     page = CustomCommandsPage(Preferences(tmp_path))
     assert page.commands == examples()
     assert page.line.text() == examples()[0].line
+    page.deleteLater()
+
+
+def test_looking_at_the_page_changes_nothing(qapp: QApplication, tmp_path: Path) -> None:
+    by_hand = (CustomCommand("odd", "ssh 'open"), *examples())
+    Preferences(tmp_path).change(commands=by_hand)
+    page = CustomCommandsPage(Preferences(tmp_path))
+    assert "quotation" in page.problem.text
+    page.list.setCurrentRow(1)
+    assert Preferences(tmp_path).choices.commands == by_hand
     page.deleteLater()
 
 
