@@ -115,6 +115,18 @@ class PingGraph(QWidget):
         self._span, self._drawing = seconds, None
         self.update()
 
+    @property
+    def drawing(self) -> Drawing:
+        """What is drawn for these samples at this size."""
+        if self._drawing is None:
+            self._drawing = self._work_out()
+        return self._drawing
+
+    @property
+    def note(self) -> str:
+        """What is said over the graph."""
+        return self._note
+
     def set_note(self, text: str) -> None:
         """Say over the graph why nothing happens; empty while something does."""
         if text != self._note:
@@ -202,16 +214,15 @@ class PingGraph(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Axes, lines, marks, and the read-out."""
-        if self._drawing is None:
-            self._drawing = self._work_out()
+        drawing = self.drawing
         painter = QPainter(self)
         small = QFont(self.font())
         small.setPointSizeF(max(7.0, small.pointSizeF() * 0.86))
         painter.setFont(small)
-        self._paint_axes(painter, self._drawing)
+        self._paint_axes(painter, drawing)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._paint_changes(painter, self._drawing)
-        self._paint_lines(painter, self._drawing)
+        self._paint_changes(painter, drawing)
+        self._paint_lines(painter, drawing)
         if self._hover is not None and self._hover < len(self._samples):
             self._paint_read_out(painter, self._samples[self._hover])
         if self._note:

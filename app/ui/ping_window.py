@@ -176,7 +176,7 @@ class PingWindow(QWidget):
     def _start(self) -> None:
         address, interval = parse_address(self._address), self.interval.currentData()
         self._call = self._bridge.stream(
-            self, lambda engine: engine.ping(address, 0, interval=interval), self._answered, self._failed
+            self, lambda engine: engine.ping(address, 0, interval=interval), self.answered, self._failed
         )
 
     def _stop(self) -> None:
@@ -191,7 +191,8 @@ class PingWindow(QWidget):
         self.record.pause()
         self._show_controls()
 
-    def _answered(self, trip: RoundTrip) -> None:
+    def answered(self, trip: RoundTrip) -> None:
+        """Show one more ping."""
         self.record.add(trip, time.time())
         self._show_record()
 
