@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, QTimer
-from PySide6.QtGui import QFont, QFontMetrics, QResizeEvent
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -72,6 +72,17 @@ class NameButton(QPushButton):
         self.setText(metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, room).replace("&", "&&"))
 
 
+class Line(QLabel):
+    """One muted line, cut off where there is no room."""
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Qt asks: as much of the text as there is room for."""
+        painter = QPainter(self)
+        painter.setPen(QColor(colours().muted))
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), shown)
+
+
 class OwnHeader(QFrame):
     """This computer on the server."""
 
@@ -84,7 +95,7 @@ class OwnHeader(QFrame):
         self.copy_button = QToolButton()
         self.power = PowerSwitch()
         self.menu_button = QToolButton()
-        self._sign, self.server = QLabel(), QLabel()
+        self._sign, self.server = QLabel(), Line()
         self._set_up(menu)
         self._lay_out()
         self.name.clicked.connect(actions.edit_nickname)
@@ -111,8 +122,6 @@ class OwnHeader(QFrame):
         self.menu_button.setToolTip(_("Menu (F10)"))
         self.menu_button.setAccessibleName(_("Menu"))
         self.server.setTextFormat(Qt.TextFormat.PlainText)
-        self.server.setProperty("muted", True)
-        self.server.setMinimumWidth(1)
         self.server.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def _lay_out(self) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QAction, QFont, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from app.engine.state import PeerView, Problem
 from app.ui.actions import Actions
@@ -19,6 +19,8 @@ from app.ui.translations import _, translated
 from app.ui.widgets import text_label
 
 SIGN: Final = 18
+LONG_WORD: Final = 28
+"""Characters; languages have few words that are longer."""
 
 
 class ProblemBanner(QFrame):
@@ -31,10 +33,12 @@ class ProblemBanner(QFrame):
         self._problems: tuple[Problem, ...] = ()
         self._peers: tuple[PeerView, ...] = ()
         self._place = 0
+        self.text = ""
+        """All that is said now."""
         self._sign, self.title = QLabel(), text_label()
         self.count = text_label(muted=True)
         self.back, self.forward = QToolButton(), QToolButton()
-        self.words = text_label(selectable=True)
+        self.words = text_label()
         self._row = QHBoxLayout()
         self.buttons: list[QPushButton] = []
         """Those that mend what is shown."""
@@ -49,6 +53,12 @@ class ProblemBanner(QFrame):
         bold.setWeight(QFont.Weight.DemiBold)
         self.title.setFont(bold)
         self.count.setWordWrap(False)
+        for label in (self.title, self.words):
+            label.setMinimumWidth(1)  # else the longest word would say how wide the window is at least
+        copy = QAction(_("&Copy"), self)
+        copy.triggered.connect(lambda: self._actions.copy(self.text))
+        self.addAction(copy)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         for button, name in ((self.back, _("Previous problem")), (self.forward, _("Next problem"))):
             button.setAutoRaise(True)
             button.setIconSize(QSize(14, 14))
@@ -67,6 +77,7 @@ class ProblemBanner(QFrame):
         last.addLayout(self._row)
         last.addStretch(1)
         last.addLayout(turning)
+        last.setAlignment(turning, Qt.AlignmentFlag.AlignBottom)
         words.addSpacing(SPACE // 2)
         words.addLayout(last)
         layout = QHBoxLayout(self)
@@ -100,9 +111,11 @@ class ProblemBanner(QFrame):
         problem = self._problems[self._place]
         shown = translated(problem)
         self.title.setText(shown.title)
-        self.words.setText(" ".join(part for part in (shown.message, shown.remedy) if part))
+        words = " ".join(part for part in (shown.message, shown.remedy) if part)
+        self.text = f"{shown.title}\n{words}"
+        self.words.setText(_breakable(words))
         self.setAccessibleName(shown.title)
-        self.setAccessibleDescription(self.words.text())
+        self.setAccessibleDescription(words)
         many = len(self._problems) > 1
         self.count.setText(_("{number} of {count}").format(number=self._place + 1, count=len(self._problems)))
         for widget in (self.back, self.count, self.forward):
@@ -126,6 +139,24 @@ class ProblemBanner(QFrame):
         for button, mend in zip(self.buttons, mends, strict=True):
             button.clicked.connect(lambda _checked=False, act=mend.act: act())
             self._row.addWidget(button)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Buttons stand side by side where there is room for all, else one below the other."""
+        wide = sum(button.sizeHint().width() + SPACE for button in self.buttons)
+        if len(self._problems) > 1:
+            wide += sum(widget.sizeHint().width() for widget in (self.back, self.count, self.forward))
+        room = self.width() - SIGN - 4 * SPACE
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        direction = across if wide <= room else down
+        if direction is not self._row.direction():
+            self._row.setDirection(direction)
+            self.updateGeometry()  # Qt does not ask again for the height by itself, in the middle of a resize
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt tells: more or less room."""
+        super().resizeEvent(event)
+        self._fit()
 
     def _draw_signs(self) -> None:
         self._sign.setPixmap(sharp_pixmap("attention", SIGN, colours().attention, self.devicePixelRatioF()))
@@ -137,3 +168,8 @@ class ProblemBanner(QFrame):
         if event.type() is QEvent.Type.PaletteChange:
             self._draw_signs()
         super().changeEvent(event)
+
+
+def _breakable(text: str) -> str:
+    """Long words, such as fingerprints and paths, may go on in the next line; the break itself can't be seen."""
+    return " ".join("\u200b".join(word) if len(word) > LONG_WORD else word for word in text.split(" "))

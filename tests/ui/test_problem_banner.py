@@ -4,10 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from app.engine.state import EngineState
 from tests.ui import samples
 from tests.ui.showing import Showing
 
@@ -61,3 +63,24 @@ def test_a_screen_reader_hears_all_of_it(qtbot: QtBot, tmp_path: Path) -> None:
     assert desk.window.banner.accessibleName() == "Buri's helper does not run."
     assert "administrator" in desk.window.banner.accessibleDescription()
     assert [button.text() for button in desk.window.banner.buttons] == ["Start the helper"]
+
+
+def test_many_ways_out_stand_below_each_other_in_a_narrow_window(qtbot: QtBot, tmp_path: Path) -> None:
+    trouble = samples.problem("identity-lost", fingerprint=samples.fingerprint("Anna"), place="the keyring")
+    desk = Showing(tmp_path, EngineState(), trouble)
+    qtbot.addWidget(desk.window)
+    desk.window.resize(300, 600)
+    desk.window.show()
+    banner = desk.window.banner
+    qtbot.waitUntil(lambda: len({button.x() for button in banner.buttons}) == 1)
+    assert all(banner.rect().contains(button.geometry()) for button in banner.buttons)
+    desk.window.resize(600, 600)
+    qtbot.waitUntil(lambda: len({button.y() for button in banner.buttons}) == 1)
+
+
+def test_what_it_says_can_be_copied_as_it_is(qtbot: QtBot, tmp_path: Path) -> None:
+    trouble = samples.problem("identity-lost", fingerprint=samples.fingerprint("Anna"), place="the keyring")
+    desk = Showing(tmp_path, EngineState(), trouble)
+    qtbot.addWidget(desk.window)
+    desk.window.banner.actions()[0].trigger()
+    assert samples.fingerprint("Anna") in QGuiApplication.clipboard().text()
