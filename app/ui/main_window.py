@@ -1,10 +1,8 @@
 """The main window: who I am, a power switch, what is wrong, and the roster.
 
-Shows the newest snapshot and nothing else; whatever a person does goes to actions.py. Made by application.py, which
-says with `hides_on_close` whether closing only hides it.
+Shows the newest snapshot and nothing else; whatever a person does goes to actions.py. Made by application.py.
 """
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
 
@@ -50,8 +48,6 @@ class MainWindow(QMainWindow):
     def __init__(self, actions: Actions) -> None:
         super().__init__()
         self._actions = actions
-        self.hides_on_close: Callable[[], bool] = lambda: False
-        """Asked when the person closes the window: true if it only hides, as there is a tray icon."""
         self.setWindowTitle("Buri")
         self.setMinimumSize(SMALLEST)
         self.setAcceptDrops(True)
@@ -253,12 +249,8 @@ class MainWindow(QMainWindow):
             self._actions.prefer(geometry=geometry)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Qt tells: the window hides where there is a tray icon, else the person is done."""
+        """Qt tells: the person is done, unless application.py has let the tray icon take over before."""
         self.keep_geometry()
-        if self.hides_on_close():
-            event.ignore()
-            self.hide()
-            return
         event.accept()
         self._actions.quit_wanted.emit()
 

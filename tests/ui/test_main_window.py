@@ -123,7 +123,6 @@ def spoken(window: MainWindow, network: str, name: str) -> str:
 
 
 def close(window: MainWindow) -> None:
-    window.hides_on_close = lambda: True
     window.close()
     window.deleteLater()
 
@@ -260,16 +259,9 @@ def test_size_and_place_are_remembered(qtbot: QtBot, tmp_path: Path) -> None:
     assert (window.width(), window.height()) == (444, 555)
 
 
-def test_closing_quits_where_nothing_else_is_left(lively: MainWindow, qtbot: QtBot) -> None:
+def test_closing_is_the_end_where_nothing_else_is_left(lively: MainWindow, qtbot: QtBot) -> None:
     with qtbot.waitSignal(lively._actions.quit_wanted):
         lively.close()
-
-
-def test_closing_hides_where_there_is_a_tray_icon(lively: MainWindow, qtbot: QtBot) -> None:
-    lively.hides_on_close = lambda: True
-    with qtbot.assertNotEmitted(lively._actions.quit_wanted):
-        lively.close()
-    assert not lively.isVisible()
 
 
 # --- for everybody
