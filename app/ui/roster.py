@@ -208,9 +208,9 @@ def _without_absent(group: Group) -> Group:
 
 
 def _found(groups: Iterable[Group], text: str) -> Iterable[Group]:
-    """A network that is found is shown with all members, else with those who are found in it."""
+    """A network that is found, by a word's beginning, is shown with all members, else with those found in it."""
     for group in groups:
-        if text in group.network.name.casefold() or text in group.network.view.label:
+        if f" {text}" in f" {group.network.name.casefold()}" or text in group.network.view.label:
             yield group
             continue
         members = tuple(row for row in group.members if _matches(row, text))

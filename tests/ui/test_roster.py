@@ -105,6 +105,11 @@ def test_a_search_finds_networks_with_all_their_members() -> None:
     assert len(found[0].members) == 7
 
 
+def test_a_search_finds_no_network_in_the_middle_of_a_word() -> None:
+    found = Roster().arrange(samples.lively(), "mi")
+    assert [each.network.name for each in found] == ["Friday Minecraft"]  # and not Family
+
+
 def test_a_search_finds_those_who_are_hidden() -> None:
     assert names(samples.lively(), "Family", search="tom", hide_offline=True) == ["Uncle Tom"]
 
