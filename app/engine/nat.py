@@ -44,11 +44,12 @@ def describe_router(seen: Mapping[Endpoint, Endpoint], hosts: Sequence[Endpoint]
     lines = []
     for family, ipv6 in (("IPv4", False), ("IPv6", True)):
         part = of_family(seen, ipv6=ipv6)
+        ports = {each.port for each in hosts if (":" in each.host) == ipv6}
         if not part:
-            lines.append(f"{family}: no reflector answered over UDP")
+            if ports or not ipv6:  # without an IPv6 address nobody expects an answer
+                lines.append(f"{family}: no reflector answered over UDP")
             continue
         behaviour = mapping_behaviour(part, hosts)
-        ports = {each.port for each in hosts if (":" in each.host) == ipv6}
         kept = "keeps the port" if {each.port for each in part.values()} <= ports else "gives another port"
         port = "" if behaviour is MappingBehaviour.NO_TRANSLATION else f", {kept}"
         lines.append(f"{family}: {behaviour}{port}; {_EXPLAINED[behaviour]}")

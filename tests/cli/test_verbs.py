@@ -333,6 +333,9 @@ def test_the_doctor_says_that_all_is_well_and_what_follows_is_a_stream(tmp_path:
             assert well.document["well"], well.out
             assert well.code == 0
             assert (await anna.does("doctor")).endswith("All is well.\n")
+            report = await anna.does("doctor", "--report")
+            assert report.startswith("Report of Buri.")
+            assert f"peer 1  {ben.person.state.server.address}  direct" in report
 
             watching = await anna.start("status", "--follow", "--json")
             assert watching.stdout is not None
