@@ -33,7 +33,7 @@ class TimedApplication(QApplication):
         self.events: list[float] = []
         self.longest: list[Held] = []
         self._ticking = False
-        self._depth = 0
+        self._is_inside = False
 
     def start_clock(self) -> None:
         """From now on, with nothing noted yet."""
@@ -42,21 +42,21 @@ class TimedApplication(QApplication):
 
     def notify(self, receiver: QObject, event: QEvent) -> bool:
         """As Qt's, with a clock around it."""
-        if not self._ticking or self._depth:
+        if not self._ticking or self._is_inside:
             return super().notify(receiver, event)
         kind = event.type()
-        self._depth += 1
+        self._is_inside = True
         started = time.perf_counter()
         try:
             return super().notify(receiver, event)
         finally:
+            self._is_inside = False
             self._note(time.perf_counter() - started, kind, receiver)
-            self._depth -= 1
 
     def _note(self, seconds: float, kind: QEvent.Type, receiver: QObject) -> None:
-        self.events.append(seconds)
         if kind in PAINTING:
             self.frames.append(seconds)
+        self.events.append(seconds)
         if len(self.longest) < 10 or seconds > self.longest[-1].seconds:
             self.longest.append(Held(seconds, kind.name, type(receiver).__name__))
             self.longest.sort(key=lambda held: -held.seconds)

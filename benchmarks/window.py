@@ -3,14 +3,14 @@
     python -m benchmarks.window [--rounds 10] [--seconds 20] [--json FILE]
 
 Needs Xvfb and openbox, and as root nothing else. Figures only: nothing is judged. A start runs from the start of the
-process to the first paint of its main window; a cold one after the files of .venv and app/ were dropped from the page
-cache, as far as no other program uses them. The other parts, window_crowd.py and window_held.py, are processes of their
-own.
+process to the first paint of its main window; a cold one has a copy of .venv that no other program uses, dropped from
+the page cache. The other parts, window_crowd.py and window_held.py, are processes of their own.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,7 +53,7 @@ def measure(screen: Mapping[str, str], folder: Path, rounds: int, seconds: float
     environment = {**os.environ, **screen, "BURI_HOME": str(folder / "home"), "PYTHONUNBUFFERED": "1"}
     start(environment)  # writes what only the first start writes
     warm = [start(environment) for _ in range(rounds)]
-    cold = [start(environment, cold=True) for _ in range(min(rounds, 5))]
+    cold = cold_starts(environment, folder / "venv", min(rounds, 5))
     crowd = part("benchmarks.window_crowd", environment, "--seconds", str(seconds))
     return {
         "start_seconds": {"warm": spread(warm), "cold": spread(cold)},
@@ -77,9 +77,9 @@ def part(module: str, environment: Mapping[str, str], *arguments: str) -> Any:
 
 
 @contextmanager
-def app(environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], float]]:
+def app(environment: Mapping[str, str], python: str = sys.executable) -> Iterator[tuple[subprocess.Popen[str], float]]:
     """The app, and the seconds until its window was painted; ended at the end."""
-    words = [sys.executable, "-m", "benchmarks.window_start", "gui", "--key-file"]
+    words = [python, "-m", "benchmarks.window_start", "gui", "--key-file"]
     started = time.monotonic()
     with subprocess.Popen(words, env=dict(environment), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -91,21 +91,24 @@ def app(environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str],
             process.wait(20)
 
 
-def start(environment: Mapping[str, str], cold: bool = False) -> float:
+def start(environment: Mapping[str, str], python: str = sys.executable) -> float:
     """Seconds of one start."""
-    if cold:
-        drop_from_cache()
-    with app(environment) as (_, seconds):
+    with app(environment, python) as (_, seconds):
         return seconds
 
 
-def drop_from_cache() -> None:
-    """Let the next start read its files from disk."""
-    for folder in (ROOT / ".venv", ROOT / "app"):
-        for path in folder.rglob("*"):
+def cold_starts(environment: Mapping[str, str], copy: Path, rounds: int) -> list[float]:
+    """Starts that read Python packages from disk."""
+    shutil.copytree(ROOT / ".venv", copy, symlinks=True)
+    seconds = []
+    for _ in range(rounds):
+        os.sync()  # what was not written yet can't be dropped
+        for path in copy.rglob("*"):
             if path.is_file() and not path.is_symlink():
                 with path.open("rb") as file:
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        seconds.append(start(environment, str(copy / "bin" / "python")))
+    return seconds
 
 
 def idle(environment: Mapping[str, str], seconds: float) -> dict[str, Any]:
@@ -142,8 +145,8 @@ def show(record: Mapping[str, Any]) -> None:
     print(f"500 peers: {crowd['rss_megabytes']} MB RSS, {crowd['pss_megabytes']} MB PSS")
     held = record["held"]
     print(f"silent server, slow helper: longest event {held['events_ms']['max']} ms of {held['events_ms']['count']}")
-    for each in held["longest"][:5]:
-        print(f"  {1000 * each['seconds']:6.1f} ms  {each['kind']} to {each['receiver']}")
+    for name, milliseconds in sorted(held["asked_ms"].items(), key=lambda item: -item[1])[:5]:
+        print(f"  {milliseconds:6.1f} ms  {name}")
 
 
 if __name__ == "__main__":

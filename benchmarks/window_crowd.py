@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QEventLoop, QTimer
 
 from app.engine.state import EngineState, MemberStatus, NetworkView, PathKind, PeerStatus, PeerView
 from app.ui.main_window import MainWindow
@@ -115,8 +115,9 @@ class Show:
         }
 
     def _spend(self, seconds: float) -> None:
-        QTimer.singleShot(round(seconds * 1000), self._application.quit)
-        self._application.exec()
+        loop = QEventLoop()  # the application's own `quit` would close the window
+        QTimer.singleShot(round(seconds * 1000), loop.quit)
+        loop.exec()
 
     def _publish(self) -> None:
         self._show(self._crowd.change(self._changes))

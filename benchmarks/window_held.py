@@ -12,6 +12,7 @@ import functools
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +22,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit
 
 from app.base.tasks import Tasks
-from app.engine.state import HelperStatus
+from app.engine.state import Conversation, HelperStatus
 from app.ui.main_window import MainWindow
 from app.ui.preferences import ColourScheme
 from app.ui.theme import Theme
@@ -55,28 +56,32 @@ async def lines(world: World) -> tuple[Person, HeldLine, HeldLine]:
     return anna, server, helper
 
 
-def asks(desk: Desk, window: MainWindow) -> list[Callable[[], object]]:
+def asks(desk: Desk, window: MainWindow) -> dict[str, Callable[[], object]]:
     """What the person does, one after another: all that asks the server or the helper for something."""
     actions, state = desk.actions, desk.bridge.state
     network = state.networks[0]
     peer = state.peers[0]
-    return [
-        actions.create_network,
-        type_and_confirm,
-        lambda: actions.join_network("Chess club"),
-        type_and_confirm,
-        lambda: actions.set_network_online(network, False),
-        lambda: actions.show_peer(peer),
-        lambda: actions.verify(peer),
-        lambda: actions.invite(network),
-        lambda: actions.set_password(network),
-        lambda: actions.set_access(network),
-        lambda: actions.approvals(None),
-        lambda: actions.set_network_online(network, True),
-        lambda: actions.set_power(False),
-        lambda: actions.set_power(True),
-        lambda: window.resize(600, 700),
-    ]
+    return {
+        "create a network": actions.create_network,
+        "type, and confirm": type_and_confirm,
+        "join a network": lambda: actions.join_network("Chess club"),
+        "type again, and confirm": type_and_confirm,
+        "go offline": lambda: actions.set_network_online(network, False),
+        "details of a peer": lambda: actions.show_peer(peer),
+        "verify": lambda: actions.verify(peer),
+        "invite": lambda: actions.invite(network),
+        "set the password": lambda: actions.set_password(network),
+        "set access": lambda: actions.set_access(network),
+        "approvals": lambda: actions.approvals(None),
+        "chat": lambda: actions.open_chat(Conversation(peer.address)),
+        "ping": lambda: actions.open_ping(peer),
+        "preferences": actions.preferences_dialog,
+        "report": actions.report,
+        "go online": lambda: actions.set_network_online(network, True),
+        "switch off": lambda: actions.set_power(False),
+        "switch on": lambda: actions.set_power(True),
+        "resize": lambda: window.resize(600, 700),
+    }
 
 
 def type_and_confirm() -> None:
@@ -107,11 +112,15 @@ async def story(application: TimedApplication, world: World, folder: Path) -> No
     tasks.start("slowness", slow_helper(helper))
     server.hold()
     application.start_clock()
-    for ask in asks(desk, window):
+    asked: dict[str, float] = {}
+    for name, ask in asks(desk, window).items():
+        started = time.perf_counter()
         ask()
+        asked[name] = round(1e3 * (time.perf_counter() - started), 1)
         await asyncio.sleep(BETWEEN_ACTIONS)
     await asyncio.sleep(HELPER_SECONDS)
-    print(json.dumps({"events_ms": spread_of(application.events), "longest": [asdict(h) for h in application.longest]}))
+    longest = [asdict(each) for each in application.longest]
+    print(json.dumps({"events_ms": spread_of(application.events), "longest": longest, "asked_ms": asked}))
     await tasks.close()
     for each in application.topLevelWidgets():
         each.close()
