@@ -41,6 +41,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *QT,
     ),
     "app.ui.engine_bridge": ("app.ui", "app.base", "app.engine", *QT),
+    "app.ui.desktop_notifications": ("app.ui", "app.base", "jeepney"),
     "app.ui.session": ("app.ui", "app.base", "app.engine", "app.platform", "app.protocol", *QT),
     "app.ui.application": ("app.ui", "app.base", "app.engine", "app.platform.paths", "qasync", *QT),
     "app.cli": ("app", "msgspec", "keyring", "pyroute2"),

@@ -140,7 +140,7 @@ class App(QObject):
         """What the window need not wait for."""
         await asyncio.sleep(0)
         self.tray.start()
-        self.notifications.start()
+        self._tasks.start("notifications", self.notifications.start())
         if self.preferences.error is not None:
             self.actions.show_problem(self.preferences.problem(self.preferences.error))
         if self.preferences.choices.host_server:

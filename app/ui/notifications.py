@@ -1,23 +1,30 @@
 """Notifications of the desktop: hands snapshots and messages to notices.py and shows what comes out.
 
 Each kind can be switched off in the preferences. A click opens what the notice is about.
+They go over D-Bus where that is the way (desktop_notifications.py), else through the tray icon.
 """
 
+import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, QTimer
 
-from app.engine.state import ChatMessage, Conversation, EngineState
+from app.engine.state import ChatMessage, Conversation, EngineState, MemberStatus
 from app.ui.actions import Actions
 from app.ui.notice_words import words_of
 from app.ui.notices import Kind, Notice, Notices
 from app.ui.preferences import Notices as Wanted
 from app.ui.preferences import Preferences
+from app.ui.translations import _
 from app.ui.tray import Tray
 
+if TYPE_CHECKING:
+    from app.ui.desktop_notifications import DesktopNotifications
+
 MILLISECOND: Final = 0.001
+APPROVE, REJECT = "approve", "reject"
 
 
 class Notifications(QObject):
@@ -37,17 +44,41 @@ class Notifications(QObject):
         actions.bridge.state_changed.connect(self._see_state)
         actions.bridge.chat_changed.connect(self._see_message)
         tray.message_clicked.connect(self._clicked)
+        self._desktop = desktop_notifications()
 
-    def stop(self) -> None:
+    async def start(self) -> None:
+        """Find out who shows them."""
+        if self._desktop is not None:
+            await self._desktop.start()
+
+    async def close(self) -> None:
         """Tell nothing more."""
         self._timer.stop()
         self._actions.bridge.state_changed.disconnect(self._see_state)
         self._actions.bridge.chat_changed.disconnect(self._see_message)
+        if self._desktop is not None:
+            await self._desktop.close()
 
     def _show(self, notice: Notice) -> None:
         words = words_of(notice, self._actions.bridge.state)
-        self._shown = notice
-        self._tray.show_message(words.title, words.text)
+        if self._desktop is not None and self._desktop.is_there:
+            self._desktop.show(words, _buttons(notice), lambda key: self._choose(notice, key))
+        else:
+            self._shown = notice
+            self._tray.show_message(words.title, words.text)
+
+    def _choose(self, notice: Notice, key: str) -> None:
+        """A button of a notification, or the notification itself."""
+        if key not in (APPROVE, REJECT):
+            self._open(notice)
+            return
+        networks = {each.id: each for each in self._actions.bridge.state.networks}
+        for request in notice.requests:
+            network = networks.get(request.network)
+            waiting = () if network is None else network.members
+            member = next((each for each in waiting if each.address == request.address), None)
+            if network is not None and member is not None and member.status is MemberStatus.PENDING:
+                (self._actions.approve if key == APPROVE else self._actions.reject)(network, member)
 
     def _clicked(self) -> None:
         if self._shown is not None:
@@ -82,6 +113,21 @@ class Notifications(QObject):
             self._timer.stop()
         else:
             self._timer.start(int((deadline - now + MILLISECOND) / MILLISECOND))
+
+
+def _buttons(notice: Notice) -> dict[str, str]:
+    if notice.kind is Kind.JOIN_REQUEST and len(notice.requests) == 1:
+        return {"default": _("Open"), APPROVE: _("Approve"), REJECT: _("Reject")}
+    return {"default": _("Open")}
+
+
+def desktop_notifications() -> "DesktopNotifications | None":
+    """Where the system has such; elsewhere the tray icon shows them."""
+    if sys.platform != "linux":
+        return None
+    from app.ui.desktop_notifications import DesktopNotifications
+
+    return DesktopNotifications()
 
 
 def is_wanted(kind: Kind, wanted: Wanted) -> bool:
