@@ -25,10 +25,9 @@ def test_two_ports_that_see_different_endpoints_tell_it_all() -> None:
 def test_one_answer_tells_little_and_none_tells_nothing() -> None:
     assert mapping_behaviour({FIRST: OUTSIDE}, [HOST]) is MappingBehaviour.UNKNOWN
     assert "takes two" in describe_router({FIRST: OUTSIDE}, [HOST])[0]
-    assert describe_router({}, [HOST])[:2] == [
-        "IPv4: no reflector answered over UDP",
-        "IPv6: no reflector answered over UDP",
-    ]
+    silence = ["IPv4: no reflector answered over UDP", "IPv6: no reflector answered over UDP"]
+    assert describe_router({}, [HOST, HOST6])[:-1] == silence
+    assert describe_router({}, [HOST])[:-1] == silence[:1]
 
 
 def test_each_family_is_told_for_itself_and_an_own_address_is_no_translation() -> None:
