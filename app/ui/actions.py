@@ -233,6 +233,14 @@ class Actions(QObject):
         if link and isinstance(window, Welcome):
             window.use_link(link)
 
+    def host_server(self) -> None:
+        """Make a server on this computer, and use it."""
+        from app.ui.welcome import Welcome
+
+        window = self._raise("welcome", lambda: Welcome(self.main_window, self))
+        if isinstance(window, Welcome):
+            window.go_to(window.host_page)
+
     def open_link(self, text: str = "") -> None:
         """Show what an invite link leads to; without one it is asked for."""
         from app.ui.links import open_link

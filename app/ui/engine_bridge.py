@@ -22,14 +22,28 @@ Done = Callable[[Result], object]
 Failed = Callable[[Problem], object]
 
 
-class Call(QObject):
+class Call:
     """Something the engine was asked for. It goes on when its owner is gone; only nobody is told then."""
 
     def __init__(self, owner: QObject) -> None:
-        super().__init__()
         self.wanted = True
         self._cancel: Callable[[], object] = lambda: None
-        owner.destroyed.connect(self.forget)
+        self._connection = owner.destroyed.connect(self._owner_gone)
+        self._ends_with_owner = False
+
+    def end_with_owner(self) -> None:
+        """It shall not go on when its owner is gone."""
+        self._ends_with_owner = True
+
+    def ended(self) -> None:
+        """It is over: an owner that lives long holds nothing of it."""
+        QObject.disconnect(self._connection)
+
+    def _owner_gone(self) -> None:
+        if self._ends_with_owner:
+            self.cancel()
+        else:
+            self.forget()
 
     def forget(self) -> None:
         """Tell nobody how it ends."""
@@ -129,6 +143,12 @@ class EngineBridge(QObject):
         except EngineError as error:
             self._fail(call, error, failed)
             return
+        except Exception as error:  # a mistake of ours; whoever asked must not wait for ever
+            logger.exception("a call failed")
+            self._fail(call, engine_error("program-error", reason=type(error).__name__), failed)
+            return
+        finally:
+            call.ended()
         if call.wanted and done is not None:
             done(result)
 
@@ -143,7 +163,7 @@ class EngineBridge(QObject):
         call = Call(owner)
         task = self._tasks.start("stream", self._follow(call, action, each, failed))
         call.on_cancel(task.cancel)
-        owner.destroyed.connect(call.cancel)
+        call.end_with_owner()
         return call
 
     async def _follow(
@@ -160,6 +180,8 @@ class EngineBridge(QObject):
                 each(item)
         except EngineError as error:
             self._fail(call, error, failed)
+        finally:
+            call.ended()
 
     def look(self, action: Callable[[Engine], Result], otherwise: Result) -> Result:
         """What the engine answers at once, `otherwise` without an engine."""

@@ -266,6 +266,7 @@ class ChooseKeyPlace(SessionDialog):
         self.place = KeyPlaceChoice(in_keyring=False)
         self.place.changed.connect(self.fit)
         self.add(self.place)
+        self.place.passphrase.setFocus()
 
     def submit(self) -> None:
         """Keep it there, and start."""

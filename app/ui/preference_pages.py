@@ -1,4 +1,4 @@
-"""Pages of the preferences: general, connection, notifications, advanced. What is set holds at once.
+"""Pages of the preferences: general, notifications, advanced, and what all pages have. What is set holds at once.
 
 What lies in window.json is written by Preferences; what the engine must know goes to the session, which starts the
 engine anew, and the page says so.
@@ -14,7 +14,6 @@ from app.engine.errors import engine_error
 from app.engine.state import Problem
 from app.platform import paths
 from app.ui.autostart import set_start_at_login, starts_at_login
-from app.ui.hosted_server import HostStatus
 from app.ui.preferences import ColourScheme, LogLevel, PreferencesError
 from app.ui.server_choice import form_in
 from app.ui.theme import SPACE
@@ -149,63 +148,6 @@ async def _set_start_at_login(on: bool) -> None:
     except OSError as error:
         place = error.filename or "autostart"
         raise engine_error("file-not-written", place=place, reason=error.strerror or error) from error
-
-
-class ConnectionPage(PreferencePage):
-    """The server, and the one on this computer."""
-
-    def __init__(self, verbs: Verbs) -> None:
-        super().__init__(verbs, _("Connection"))
-        self.server, self.fingerprint = text_label(selectable=True), CopyField("", _("Fingerprint of the server"))
-        form = self.add_form()
-        form.addRow(_("Server"), self.server)
-        form.addRow(_("Fingerprint"), self.fingerprint)
-        self.change_button = QPushButton(_("&Change server…"))
-        self.change_button.clicked.connect(partial(verbs.change_server, ""))
-        self.add_row(self.change_button)
-        self.add_section(_("Server on this computer"))
-        self.hosting = switch(_("&Host a server here while Buri runs"), verbs.preferences.choices.host_server)
-        self.hosted = Note()
-        self.add(self.hosting, self.hosted)
-        self.end()
-        self.hosting.toggled.connect(self._host)
-        verbs.hosted.changed.connect(self._show_hosted)
-        verbs.session.trouble_changed.connect(self._show_server)
-        self._show_server()
-        self._show_hosted()
-        verbs.bridge.run(self, verbs.hosted.exists, self._know_whether_hosted)
-
-    def _show_server(self) -> None:
-        settings = self.verbs.session.settings
-        server = settings.server if settings is not None else None
-        self.server.setText(str(server) if server is not None else _("none yet"))
-        self.fingerprint.set_text(server.fingerprint if server is not None else "")
-
-    def _know_whether_hosted(self, exists: bool) -> None:
-        """Without a server there is nothing to switch on: the welcome makes one."""
-        self.hosting.setEnabled(exists)
-        if not exists:
-            self.hosted.tell(_("There is none yet. “Get started” makes one on a computer without a server."))
-
-    def _host(self, on: bool) -> None:
-        self.choose(host_server=on)
-        hosted = self.verbs.hosted
-        self.verbs.bridge.run(self, hosted.start if on else hosted.stop, None, self.tell)
-
-    def _show_hosted(self) -> None:
-        hosted = self.verbs.hosted
-        words = {
-            HostStatus.OFF: _("It does not run. Friends who are connected stay so, but nobody finds the others anew."),
-            HostStatus.STARTING: _("It is starting…"),
-            HostStatus.RUNNING: _(
-                "It runs. For friends outside your home network the router must forward TCP port 12975 and UDP ports "
-                "12975 and 12976 to this computer."
-            ),
-            HostStatus.FAILED: _("It does not run: {reason}").format(
-                reason=hosted.problem.message if hosted.problem is not None else ""
-            ),
-        }
-        self.hosted.tell(words[hosted.status], "attention" if hosted.status is HostStatus.FAILED else "info")
 
 
 class NotificationsPage(PreferencePage):

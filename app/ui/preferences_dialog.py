@@ -15,9 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.ui.connection_page import ConnectionPage
 from app.ui.custom_commands import CustomCommandsPage
 from app.ui.icons import icon
-from app.ui.preference_pages import AdvancedPage, ConnectionPage, GeneralPage, NotificationsPage, PreferencePage
+from app.ui.preference_pages import AdvancedPage, GeneralPage, NotificationsPage, PreferencePage
 from app.ui.security_page import SecurityPage
 from app.ui.theme import SPACE
 from app.ui.translations import _

@@ -53,13 +53,19 @@ class SecurityPage(PreferencePage):
         self.rekey.setSuffix(_(" seconds"))
         self.rekey.setKeyboardTracking(False)
         self.rekey.setMaximumWidth(160)
-        self.suite.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         form = self.add_form()
+        self.suite_name = text_label(muted=True)
         form.addRow(_("&Suite"), self.suite)
+        form.addRow("", self.suite_name)
         form.addRow(_("&New keys every"), self.rekey)
         self.add(Note(_("A change here starts the engine anew; tunnels are back after a few seconds.")))
+        self.suite.currentIndexChanged.connect(self._name_suite)
+        self._name_suite()
         self.suite.activated.connect(lambda _index: self._set(suite=self.suite.currentData()))
         self.rekey.valueChanged.connect(lambda seconds: self._set(rekey_interval=seconds))
+
+    def _name_suite(self) -> None:
+        self.suite_name.setText(SUITES[self.suite.currentData()].name)
 
     def _history(self) -> None:
         self.add_section(_("Chats"))
@@ -125,8 +131,8 @@ class ClearAllChats(Dialog):
 
 
 def _suite_text(number: int) -> str:
-    text = f"{number}: {SUITES[number].name}"
-    return _("{suite} (recommended)").format(suite=text) if number == DEFAULT_SUITE else text
+    text = _("Suite {number} (recommended)") if number == DEFAULT_SUITE else _("Suite {number}")
+    return text.format(number=number)
 
 
 def _place_text(fingerprint: str, place: str, in_keyring: bool, encrypted: bool) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from msgspec import structs
 from PySide6.QtCore import QObject, Signal
 
 from app.base.atomic_file import write_atomically
@@ -186,6 +187,13 @@ class Session(QObject):
         if nickname:
             changes["nickname"] = nickname
         await self.change(**changes)
+
+    async def set_public_host(self, host: str) -> None:
+        """How others reach a server on this computer: invite links name it. Raises EngineError."""
+        server = self._opened().settings.server
+        if server is None:
+            raise engine_error("server-not-configured")
+        await self.change(server=structs.replace(server, public_host=host))
 
     async def keep_key(self, keeping: KeyKeeping) -> None:
         """Where a key that is made from now on goes; then try again."""
