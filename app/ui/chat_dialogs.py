@@ -47,11 +47,20 @@ class WholeMessage(Dialog):
         self.text = QPlainTextEdit(_in_short_lines(without_towers(shown_text(text))))
         self.text.setReadOnly(True)
         self.text.setAccessibleName(_("The whole message"))
-        self.text.setMinimumSize(440, 360)
+        self.text.setMinimumHeight(360)
+        self.setMinimumWidth(560)
         self.add(self.text)
         self.buttons.addButton(CopyButton(lambda: shown_text(text)), QDialogButtonBox.ButtonRole.ActionRole)
 
 
 def _in_short_lines(text: str) -> str:
-    lines = (line[at : at + MAX_LINE] for line in text.split("\n") for at in range(0, len(line) or 1, MAX_LINE))
+    """With breaks in lines beyond MAX_LINE, after a word where there is one."""
+    lines: list[str] = []
+    for whole in text.split("\n"):
+        line = whole
+        while len(line) > MAX_LINE:
+            end = line.rfind(" ", MAX_LINE // 2, MAX_LINE) + 1 or MAX_LINE
+            lines.append(line[:end])
+            line = line[end:]
+        lines.append(line)
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import math
 from typing import Final
 
 from PySide6.QtCore import QMimeData, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent, QTextOption
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QWidget
 
 from app.protocol.conversation import shown_text
@@ -30,9 +30,13 @@ class MessageField(QPlainTextEdit):
         super().__init__(parent)
         self.setTabChangesFocus(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(_("Message"))
-        self.document().documentLayout().documentSizeChanged.connect(self._fit)
+        size_changed = self.document().documentLayout().documentSizeChanged
+        size_changed.connect(self._fit)
+        size_changed.connect(self._choose_scroll_bar, Qt.ConnectionType.QueuedConnection)
         self._fit()
 
     @property
@@ -104,12 +108,15 @@ class MessageField(QPlainTextEdit):
         return self.height_of(min(MAX_LINES, max(1, round(self.document().size().height()))))
 
     def _fit(self) -> None:
-        many = self.document().size().height() > MAX_LINES
-        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if many else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-        if self.verticalScrollBarPolicy() is not policy:
-            self.setVerticalScrollBarPolicy(policy)
         if self.height() != self._height():
             self.setFixedHeight(self._height())
+
+    def _choose_scroll_bar(self) -> None:
+        """Only where it is needed; while the text is being laid out Qt would not break its lines anew."""
+        many = self.document().size().height() > MAX_LINES
+        self.setVerticalScrollBarPolicy(
+            Qt.ScrollBarPolicy.ScrollBarAlwaysOn if many else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        )
 
 
 _NEW_LINE: Final = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier

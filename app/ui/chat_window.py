@@ -25,7 +25,6 @@ from app.engine.state import (
 )
 from app.protocol.messages import shown_name
 from app.protocol.wire import NetworkId, parse_address
-from app.ui.actions import Actions
 from app.ui.chat_dialogs import ClearDialog, WholeMessage
 from app.ui.chat_input import MessageField
 from app.ui.chat_model import ChatModel, People, Reach
@@ -35,6 +34,7 @@ from app.ui.icons import icon
 from app.ui.status_words import STATUS_ICONS, explained, latency, peer_name, peer_status, status_colour
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
+from app.ui.verbs import Verbs
 from app.ui.widgets import ProblemBox, text_label
 
 PAGE: Final = 100
@@ -47,7 +47,7 @@ _TUNNELS: Final = (PeerStatus.DIRECT, PeerStatus.RELAYED)
 class ChatWindow(QWidget):
     """One conversation."""
 
-    def __init__(self, actions: Actions, conversation: Conversation) -> None:
+    def __init__(self, actions: Verbs, conversation: Conversation) -> None:
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(480, 600)

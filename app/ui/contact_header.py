@@ -3,6 +3,7 @@
 Used by chat_window.py and ping_window.py.
 """
 
+import html
 from collections.abc import Callable
 from typing import Final
 
@@ -27,7 +28,7 @@ class ElidedLabel(QLabel):
         """Show this."""
         self.setText(text)
         self.setAccessibleName(text)
-        self.setToolTip(text if self._shown() != text else "")
+        self.setToolTip(_as_tip(text) if self._shown() != text else "")
 
     def minimumSizeHint(self) -> QSize:
         """It gives way to whatever needs room."""
@@ -42,6 +43,11 @@ class ElidedLabel(QLabel):
 
     def _shown(self) -> str:
         return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width())
+
+
+def _as_tip(text: str) -> str:
+    """Qt guesses whether a tip is HTML: this one is, and says the text as it is."""
+    return f"<span>{html.escape(text)}</span>"
 
 
 class Rule(QWidget):

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBox
 from app.engine.state import Conversation, EngineState, PeerStatus, PeerView, Problem, RoundTrip
 from app.protocol.messages import shown_name
 from app.protocol.wire import parse_address
-from app.ui.actions import Actions
 from app.ui.contact_header import ContactHeader, Rule
 from app.ui.engine_bridge import Call
 from app.ui.icons import icon
@@ -24,6 +23,7 @@ from app.ui.ping_statistics import Figures, PingRecord
 from app.ui.status_words import STATUS_ICONS, explained, latency, peer_name, peer_status, status_colour
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
+from app.ui.verbs import Verbs
 from app.ui.widgets import CopyButton, text_label
 
 INTERVALS: Final = (0.2, 1.0, 5.0)
@@ -58,7 +58,7 @@ class Figure(QWidget):
 class PingWindow(QWidget):
     """The pings to one peer."""
 
-    def __init__(self, actions: Actions, peer: str) -> None:
+    def __init__(self, actions: Verbs, peer: str) -> None:
         """`peer` is its address."""
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

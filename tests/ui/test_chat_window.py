@@ -16,8 +16,10 @@ from app.engine.state import ChatMessage, ChatStatus, Conversation, EngineState,
 from app.ui.chat_dialogs import ClearDialog, WholeMessage
 from app.ui.chat_model import MAX_ROWS
 from app.ui.chat_window import PAGE, ChatWindow
+from app.ui.preferences import ColourScheme
 from tests.engine.world import Person, World, meet
 from tests.ui import samples
+from tests.ui.pictures import dressed
 from tests.ui.talk import HOSTILE, WITH_BEN, WITH_FAMILY, from_family, many, own, received, to_family
 from tests.ui.world import Desk, tell, until
 
@@ -393,6 +395,29 @@ def test_who_reads_further_up_is_told_how_many_came(desk: Desk, window: ChatWind
     hear(desk, *many(7, first=81))
     qtbot.waitUntil(lambda: len(window.model.rows) == 87)
     assert window.view.to_end.text() == "7 new"
+
+
+def test_colours_follow_the_scheme_at_once(qapp: QApplication, desk: Desk, qtbot: QtBot) -> None:
+    message = received(1, "see https://example.com/", at=-3_600)
+
+    def shown() -> ChatWindow:
+        window = show_window(desk, qtbot, WITH_BEN)
+        hear(desk, message)
+        qtbot.waitUntil(lambda: bool(window.model.rows))
+        window.view.setFocus()
+        return window
+
+    with dressed(qapp, ColourScheme.LIGHT):
+        followed = shown()
+        light = followed.grab().toImage()
+    with dressed(qapp, ColourScheme.DARK):
+        QApplication.processEvents()
+        dark = followed.grab().toImage()
+        assert dark != light
+        followed.close()
+        fresh = shown()
+        assert fresh.grab().toImage() == dark
+        fresh.close()
 
 
 class Browser(QObject):

@@ -14,8 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from app.engine.state import EngineState, PathKind, PeerStatus, RoundTrip
 from app.ui.ping_window import PingWindow
+from app.ui.preferences import ColourScheme
 from tests.engine.world import Person, World, meet
 from tests.ui import samples
+from tests.ui.pictures import dressed
 from tests.ui.talk import BEN
 from tests.ui.world import Desk, tell, until
 
@@ -185,3 +187,26 @@ def test_it_says_why_nothing_is_sent(window: PingWindow) -> None:
     window.show_state(replace(state, peers=peers))
     assert window.header.line == "Blocked by you: no tunnel, no chat."
     assert window.graph.note.startswith("No tunnel to Ben")
+
+
+def test_colours_follow_the_scheme_at_once(qapp: QApplication, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.bridge.state = samples.lively()
+
+    def shown() -> PingWindow:
+        window = PingWindow(desk.actions, BEN)
+        for number in range(9):
+            window.record.add(RoundTrip(number, 56, 0.01, PathKind.DIRECT), samples.NOON + number)
+        window._show_record()
+        window.show()
+        return window
+
+    with dressed(qapp, ColourScheme.LIGHT):
+        followed = shown()
+        light = followed.grab().toImage()
+    with dressed(qapp, ColourScheme.DARK):
+        QApplication.processEvents()
+        fresh = shown()
+        assert followed.grab().toImage() == fresh.grab().toImage() != light
+        followed.close()
+        fresh.close()
