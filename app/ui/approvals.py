@@ -45,6 +45,7 @@ class Approvals(Dialog):
         self._empty = _nobody()
         self._more = text_label(muted=True)
         self._scroll = QScrollArea()
+        self._scroll.setAccessibleName(_("Who is waiting"))
         self._scroll.setWidget(self._list)
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)

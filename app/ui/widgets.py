@@ -32,7 +32,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.engine.errors import engine_error
+from app.engine.errors import engine_error, problem_of
 from app.engine.state import Problem
 from app.protocol.messages import shown_name
 from app.protocol.wire import MAX_PASSWORD
@@ -95,8 +95,7 @@ def fixed_font(points: float) -> QFont:
 
 def problem_named(code: str, **details: object) -> Problem:
     """The engine's words for `code`, for something that a window notices itself. Raises KeyError as they do."""
-    error = engine_error(code, **details)
-    return Problem(error.code, error.title, error.message, error.remedy, error.details)
+    return problem_of(engine_error(code, **details))
 
 
 def short_name(name: str) -> str:

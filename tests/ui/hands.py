@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
@@ -29,6 +30,15 @@ async def appears(kind: type[Kind]) -> Kind:
 async def gone(window: QWidget) -> None:
     """Wait until it is closed."""
     await until(lambda: not isValid(window) or not window.isVisible())
+
+
+def nameless(window: QWidget) -> list[QWidget]:
+    """What the keyboard reaches and a screen reader can't name."""
+    shown = [each for each in window.findChildren(QWidget) if each.isVisible()]
+    reached = [each for each in shown if each.focusPolicy() & Qt.FocusPolicy.TabFocus]
+    own = [each for each in reached if not each.objectName().startswith("qt_")]
+    named = (QAccessible.queryAccessibleInterface(each).text(QAccessible.Text.Name) for each in own)
+    return [each for each, name in zip(own, named, strict=True) if not name]
 
 
 def focused() -> QWidget:

@@ -20,7 +20,7 @@ from app.ui.network_dialogs import (
 from app.ui.widgets import Dialog, PasswordField
 from tests.engine.world import Person, World, meet
 from tests.ui import samples
-from tests.ui.hands import appears, focused, gone, press, shown, type_text
+from tests.ui.hands import appears, focused, gone, nameless, press, shown, type_text
 from tests.ui.world import Desk, tell, until
 
 
@@ -348,6 +348,22 @@ def test_names_of_strangers_are_plain_text(qapp: QApplication, tmp_path: Path) -
             assert not any("\u202e" in each.text() for each in labels)
             assert "\u202e" not in dialog.windowTitle()
             dialog.deleteLater()
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
+
+
+def test_a_screen_reader_can_name_everything(qapp: QApplication, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        desk = Desk(tmp_path)
+        network = samples.lively().networks[0]
+        dialogs: list[Dialog] = [CreateNetwork(None, desk.bridge), JoinNetwork(None, desk.bridge)]
+        dialogs += [kind(None, desk.bridge, network) for kind in (SetPassword, SetAccess, LeaveNetwork, DeleteNetwork)]
+        dialogs.append(InviteDialog(None, desk.bridge, network))
+        for dialog in dialogs:
+            dialog.show()
+            assert not nameless(dialog)
+            dialog.close()
         await desk.close()
 
     tell(qapp, tmp_path, story)

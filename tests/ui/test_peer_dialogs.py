@@ -7,10 +7,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel
 
 from app.engine.state import PeerStatus
+from app.ui.approvals import Approvals
+from app.ui.custom_commands import CustomCommandsPage
+from app.ui.peer_details import PeerDetailsWindow
 from app.ui.peer_dialogs import AcceptKey, EvictMember, SetAlias, VerifyPeer
+from app.ui.widgets import Dialog
 from tests.engine.world import World, meet
 from tests.ui import samples
-from tests.ui.hands import appears, gone, press, type_text
+from tests.ui.hands import appears, gone, nameless, press, type_text
 from tests.ui.test_network_dialogs import network_of, told
 from tests.ui.world import Desk, tell, until
 
@@ -122,6 +126,28 @@ def test_several_keys_at_once_can_not_be_accepted(qapp: QApplication, tmp_path: 
         assert not dialog.sure.isEnabled()
         assert not dialog.accept_button.isEnabled()
         dialog.deleteLater()
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
+
+
+def test_a_screen_reader_can_name_everything(qapp: QApplication, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        desk = Desk(tmp_path)
+        peer, state = samples.PEERS[0], samples.lively()
+        desk.bridge.state = state
+        network = next(each for each in state.networks if each.is_owner)
+        dialogs: list[Dialog] = [kind(None, desk.bridge, peer) for kind in (VerifyPeer, AcceptKey, SetAlias)]
+        dialogs += [PeerDetailsWindow(None, desk.bridge, peer), Approvals(None, desk.bridge)]
+        dialogs.append(EvictMember(None, desk.bridge, network, network.members[1]))
+        for dialog in dialogs:
+            dialog.show()
+            assert not nameless(dialog)
+            dialog.close()
+        page = CustomCommandsPage(desk.preferences)
+        page.show()
+        assert not nameless(page)
+        page.deleteLater()
         await desk.close()
 
     tell(qapp, tmp_path, story)
