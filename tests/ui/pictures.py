@@ -1,4 +1,4 @@
-"""Every window as a picture, light and dark: the list of them, and how one is taken.
+"""Every window as a picture, light, dark, and in German: the list of them, and how one is taken.
 
     .venv/bin/pytest tests/ui/test_pictures.py          writes build/pictures/index.html, or to the folder BURI_PICTURES
     .venv/bin/python -m tests.ui.pictures               afterwards: brings those of the user guide to docs/pictures
@@ -28,15 +28,32 @@ from app.protocol.keys import IdentityKey
 from app.ui.main_window import MainWindow
 from app.ui.preferences import ColourScheme
 from app.ui.theme import Theme
+from app.ui.translations import choose_language
 from tests.engine.world import Person, World, meet
-from tests.ui import app_poses, chat_poses, samples
+from tests.ui import app_poses, chat_poses, menu_poses, samples
 from tests.ui import dialog_poses as dialogs
 from tests.ui.picture_page import ROOT, folder, write_page
 from tests.ui.world import Desk, until
 
 GUIDE = ROOT / "docs" / "pictures"
 FONT = "Inter"
-SCHEMES = (ColourScheme.LIGHT, ColourScheme.DARK)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a window is shown."""
+
+    scheme: ColourScheme
+    language: str = "en"
+
+    @property
+    def name(self) -> str:
+        """Part of a picture's file name."""
+        return self.scheme.value if self.language == "en" else f"{self.scheme.value}-{self.language}"
+
+
+ENGLISH = (Look(ColourScheme.LIGHT), Look(ColourScheme.DARK))
+LOOKS = (*ENGLISH, Look(ColourScheme.LIGHT, "de"))
 
 
 class Studio:
@@ -53,6 +70,10 @@ class Studio:
 
     async def __aexit__(self, *_: object) -> None:
         await self._exits.aclose()
+
+    def keep(self, window: QWidget) -> None:
+        """Let it live until the picture is taken, and no longer."""
+        self._exits.callback(window.deleteLater)
 
     def show(self, state: EngineState) -> None:
         """Let every window of the desk show this, as if an engine said so: there is one, but it was never started."""
@@ -133,6 +154,16 @@ _MAIN_WINDOW = (
     Picture("roster-first-start", "The first start", trouble("server-not-configured"), guide=True),
     Picture("roster-no-keyring", "No keyring", trouble("keyring-unusable", backend="SecretService", reason="Locked")),
 )
+_MENUS = (
+    Picture("menu", "The main menu", menu_poses.main_menu),
+    Picture("menu-own-network", "Menu of an own network", menu_poses.roster_menu(0), guide=True),
+    Picture("menu-network", "Menu of somebody else's network", menu_poses.roster_menu(1)),
+    Picture("menu-peer", "Menu of a peer in an own network", menu_poses.roster_menu(0, 1), guide=True),
+    Picture("menu-waiting", "Menu of somebody who waits", menu_poses.roster_menu(0, 0)),
+    Picture("menu-key-changed", "Menu of a peer whose key changed", menu_poses.roster_menu(1, 4)),
+    Picture("tray-menu", "The tray's menu", menu_poses.tray_menu, guide=True),
+    Picture("tray-icons", "The tray's icons", menu_poses.tray_icons),
+)
 _NETWORKS = (
     Picture("network-create", "Create a network", dialogs.create_network, guide=True),
     Picture("network-create-refused", "The name is taken", dialogs.create_network_refused),
@@ -184,25 +215,27 @@ _THE_APP = (
     Picture("report", "The diagnostics report", app_poses.report),
     Picture("about", "About", app_poses.about),
 )
-PICTURES = (*_MAIN_WINDOW, *_NETWORKS, *_PEERS, *_THE_APP)
+PICTURES = (*_MAIN_WINDOW, *_MENUS, *_NETWORKS, *_PEERS, *_THE_APP)
 
 
-def file_name(picture: Picture, scheme: ColourScheme) -> str:
+def file_name(picture: Picture, look: Look) -> str:
     """Of one picture."""
-    return f"{picture.name}-{scheme.value}.png"
+    return f"{picture.name}-{look.name}.png"
 
 
 @contextmanager
-def dressed(application: QApplication, scheme: ColourScheme) -> Iterator[None]:
-    """The application in one colour scheme, and in the pictures' font if this computer has it."""
+def dressed(application: QApplication, look: Look) -> Iterator[None]:
+    """The application with one look, and in the pictures' font if this computer has it."""
     font = application.font()
     if FONT in QFontDatabase.families():
         application.setFont(QFont(FONT, 10))
     theme = Theme(application)
-    theme.choose(scheme)
+    theme.choose(look.scheme)
+    choose_language(look.language)
     try:
         yield
     finally:
+        choose_language("en")
         theme.choose(ColourScheme.SYSTEM)
         theme.deleteLater()
         application.setFont(font)
@@ -218,14 +251,15 @@ async def take(picture: Picture, studio: Studio, file: Path) -> None:
     await until(lambda: window.windowHandle() is not None and window.windowHandle().isExposed())
     saved = window.grab().save(str(file))
     window.close()
-    window.deleteLater()
+    if window.parent() is None:
+        window.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     assert saved, file
 
 
 def write_index(folder: Path) -> None:
-    """A page that shows all pictures of the list, light beside dark."""
-    sections = ((each.title, [file_name(each, scheme) for scheme in SCHEMES]) for each in PICTURES)
+    """A page that shows all pictures of the list, one look beside the other."""
+    sections = ((each.title, [file_name(each, look) for look in LOOKS]) for each in PICTURES)
     write_page(folder / "index.html", "Buri's windows", sections)
 
 
@@ -234,8 +268,8 @@ def main() -> int:
     GUIDE.mkdir(parents=True, exist_ok=True)
     for picture in PICTURES:
         if picture.guide:
-            for scheme in SCHEMES:
-                shutil.copyfile(folder() / file_name(picture, scheme), GUIDE / file_name(picture, scheme))
+            for look in ENGLISH:
+                shutil.copyfile(folder() / file_name(picture, look), GUIDE / file_name(picture, look))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Every window can be shown in every colour scheme; what it looks like is kept for people to look at (pictures.py)."""
+"""Every window can be shown with every look; what it looks like is kept for people to look at (pictures.py)."""
 
 from pathlib import Path
 
@@ -6,9 +6,8 @@ import pytest
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from app.ui.preferences import ColourScheme
 from tests.ui import picture_page, pictures
-from tests.ui.pictures import PICTURES, SCHEMES, Picture, Studio, dressed, file_name, take
+from tests.ui.pictures import LOOKS, PICTURES, Look, Picture, Studio, dressed, file_name, take
 from tests.ui.world import run_in_qt
 
 
@@ -21,7 +20,7 @@ def folder() -> Path:
     return folder
 
 
-@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.value)
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_the_window_shows_itself(
     qapp: QApplication,
@@ -29,16 +28,16 @@ def test_the_window_shows_itself(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     picture: Picture,
-    scheme: ColourScheme,
+    look: Look,
 ) -> None:
     monkeypatch.setenv("BURI_HOME", str(tmp_path / "home"))
-    file = folder / file_name(picture, scheme)
+    file = folder / file_name(picture, look)
 
     async def photograph() -> None:
         async with Studio(tmp_path) as studio:
             await take(picture, studio, file)
 
-    with dressed(qapp, scheme):
+    with dressed(qapp, look):
         run_in_qt(qapp, photograph())
     assert len(colours_of(file)) > 2
 
