@@ -17,9 +17,9 @@ from app.ui.chat_dialogs import ClearDialog, WholeMessage
 from app.ui.chat_model import MAX_ROWS
 from app.ui.chat_window import PAGE, ChatWindow
 from app.ui.preferences import ColourScheme
+from app.ui.theme import Theme
 from tests.engine.world import Person, World, meet
 from tests.ui import samples
-from tests.ui.pictures import dressed
 from tests.ui.talk import HOSTILE, WITH_BEN, WITH_FAMILY, from_family, many, own, received, to_family
 from tests.ui.world import Desk, tell, until
 
@@ -83,6 +83,35 @@ def test_two_people_talk(qapp: QApplication, tmp_path: Path) -> None:
         await ben.engine.send_chat(anna.address, "Hello Anna")
         await until(lambda: said(window)[1:] == [("Hello Anna", "")])
         await until(lambda: anna.peer(ben).unread == 0)
+        await shut(window)
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
+
+
+def test_what_came_before_is_marked_as_new_and_read_once_it_is_seen(qapp: QApplication, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, _ = await meet(world)
+        for text in ("Are you there?", "Hello?"):
+            await ben.engine.send_chat(anna.address, text)
+        desk = Desk(tmp_path, anna)
+        await until(lambda: [each.unread for each in desk.bridge.state.peers] == [2])
+        window = await opened(desk, with_whom(ben))
+        await until(lambda: len(window.model.rows) == 2)
+        assert [row.is_first_unread for row in window.model.rows] == [True, False]
+        await until(lambda: anna.peer(ben).unread == 0)
+        await shut(window)
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
+
+
+def test_a_second_wish_for_a_conversation_raises_its_window(qapp: QApplication, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        desk = Desk(tmp_path)
+        for _wish in range(2):
+            desk.actions.open_chat(WITH_BEN)
+        (window,) = [each for each in QApplication.topLevelWidgets() if isinstance(each, ChatWindow)]
         await shut(window)
         await desk.close()
 
@@ -397,7 +426,16 @@ def test_who_reads_further_up_is_told_how_many_came(desk: Desk, window: ChatWind
     assert window.view.to_end.text() == "7 new"
 
 
-def test_colours_follow_the_scheme_at_once(qapp: QApplication, desk: Desk, qtbot: QtBot) -> None:
+@pytest.fixture
+def theme(qapp: QApplication) -> Iterator[Theme]:
+    made = Theme(qapp)
+    yield made
+    made.choose(ColourScheme.SYSTEM)
+    made.deleteLater()
+    qapp.setStyleSheet("")
+
+
+def test_colours_follow_the_scheme_at_once(theme: Theme, desk: Desk, qtbot: QtBot) -> None:
     message = received(1, "see https://example.com/", at=-3_600)
 
     def shown() -> ChatWindow:
@@ -407,17 +445,17 @@ def test_colours_follow_the_scheme_at_once(qapp: QApplication, desk: Desk, qtbot
         window.view.setFocus()
         return window
 
-    with dressed(qapp, ColourScheme.LIGHT):
-        followed = shown()
-        light = followed.grab().toImage()
-    with dressed(qapp, ColourScheme.DARK):
-        QApplication.processEvents()
-        dark = followed.grab().toImage()
-        assert dark != light
-        followed.close()
-        fresh = shown()
-        assert fresh.grab().toImage() == dark
-        fresh.close()
+    theme.choose(ColourScheme.LIGHT)
+    followed = shown()
+    light = followed.grab().toImage()
+    theme.choose(ColourScheme.DARK)
+    QApplication.processEvents()
+    dark = followed.grab().toImage()
+    assert dark != light
+    followed.close()
+    fresh = shown()
+    assert fresh.grab().toImage() == dark
+    fresh.close()
 
 
 class Browser(QObject):

@@ -15,9 +15,9 @@ from pytestqt.qtbot import QtBot
 from app.engine.state import EngineState, PathKind, PeerStatus, RoundTrip
 from app.ui.ping_window import PingWindow
 from app.ui.preferences import ColourScheme
+from app.ui.theme import Theme
 from tests.engine.world import Person, World, meet
 from tests.ui import samples
-from tests.ui.pictures import dressed
 from tests.ui.talk import BEN
 from tests.ui.world import Desk, tell, until
 
@@ -189,7 +189,16 @@ def test_it_says_why_nothing_is_sent(window: PingWindow) -> None:
     assert window.graph.note.startswith("No tunnel to Ben")
 
 
-def test_colours_follow_the_scheme_at_once(qapp: QApplication, tmp_path: Path) -> None:
+@pytest.fixture
+def theme(qapp: QApplication) -> Iterator[Theme]:
+    made = Theme(qapp)
+    yield made
+    made.choose(ColourScheme.SYSTEM)
+    made.deleteLater()
+    qapp.setStyleSheet("")
+
+
+def test_colours_follow_the_scheme_at_once(theme: Theme, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.bridge.state = samples.lively()
 
@@ -201,12 +210,12 @@ def test_colours_follow_the_scheme_at_once(qapp: QApplication, tmp_path: Path) -
         window.show()
         return window
 
-    with dressed(qapp, ColourScheme.LIGHT):
-        followed = shown()
-        light = followed.grab().toImage()
-    with dressed(qapp, ColourScheme.DARK):
-        QApplication.processEvents()
-        fresh = shown()
-        assert followed.grab().toImage() == fresh.grab().toImage() != light
-        followed.close()
-        fresh.close()
+    theme.choose(ColourScheme.LIGHT)
+    followed = shown()
+    light = followed.grab().toImage()
+    theme.choose(ColourScheme.DARK)
+    QApplication.processEvents()
+    fresh = shown()
+    assert followed.grab().toImage() == fresh.grab().toImage() != light
+    followed.close()
+    fresh.close()
