@@ -45,6 +45,8 @@ class ConnectionPage(PreferencePage):
         self.hosted = Note()
         self.make_button = QPushButton(_("&Set one up…"))
         self.make_button.clicked.connect(self.verbs.host_server)
+        self.hosting.setEnabled(False)  # until it is known whether there is one
+        self.make_button.hide()
         self.add(self.hosting, self.hosted)
         self.add_row(self.make_button)
         self.public_host = QComboBox(editable=True)

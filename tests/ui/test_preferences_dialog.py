@@ -8,11 +8,13 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from app.engine.state import ServerStatus
 from app.ui.autostart import autostart_file
+from app.ui.connection_page import ConnectionPage
 from app.ui.hosted_server import HostStatus
-from app.ui.preference_pages import AdvancedPage, ConnectionPage, GeneralPage, NotificationsPage
+from app.ui.preference_pages import AdvancedPage, GeneralPage, NotificationsPage
 from app.ui.preferences import ColourScheme, LogLevel, Preferences
 from app.ui.preferences_dialog import PreferencesDialog
 from app.ui.security_page import ClearAllChats, SecurityPage
+from app.ui.welcome import Welcome
 from tests.engine.world import World
 from tests.ui.hands import appears, gone, press
 from tests.ui.home import Home, free_port, invite_to, on_loopback, tell_at_home
@@ -114,10 +116,10 @@ def test_encryption_and_chats_are_the_engines(
         page.suite.setCurrentIndex(page.suite.findData(1))
         page.suite.activated.emit(page.suite.currentIndex())
         await until(lambda: home.session.settings is not None and home.session.settings.suite == 1)
-        await until(page.rekey.isEnabled)
+        await until(lambda: home.bridge.state.server.status is ServerStatus.ONLINE)
         page.rekey.setValue(90)
         await until(lambda: home.session.settings is not None and home.session.settings.rekey_interval == 90)
-        await until(page.keep.isEnabled)
+        await until(lambda: home.bridge.state.server.status is ServerStatus.ONLINE)
         page.keep.click()
         await until(lambda: home.bridge.look(lambda engine: engine.chat_history_kept, True) is False)
         page.clear.click()
@@ -137,7 +139,12 @@ def test_the_hosted_server_is_switched_on_and_off(
         home.actions.preferences_dialog("connection")
         dialog = await appears(PreferencesDialog)
         page = connection_page(dialog)
-        await until(lambda: not page.hosting.isEnabled())
+        await until(page.make_button.isVisible)
+        page.make_button.click()
+        welcome = await appears(Welcome)
+        assert welcome.pages.currentWidget() is welcome.host_page
+        welcome.close()
+        await gone(welcome)
         dialog.close()
         await gone(dialog)
         await hosted.create("anna", free_port())
@@ -146,6 +153,7 @@ def test_the_hosted_server_is_switched_on_and_off(
         dialog = await appears(PreferencesDialog)
         page = connection_page(dialog)
         await until(page.hosting.isEnabled)
+        assert not page.make_button.isVisible()
         page.hosting.click()
         await until(lambda: hosted.status is HostStatus.RUNNING)
         assert Preferences(home.preferences.path.parent).choices.host_server
@@ -154,5 +162,27 @@ def test_the_hosted_server_is_switched_on_and_off(
         assert not Preferences(home.preferences.path.parent).choices.host_server
         press(Qt.Key.Key_Escape)
         await gone(dialog)
+
+    tell_at_home(qapp, tmp_path, monkeypatch, story)
+
+
+def test_how_others_reach_the_hosted_server_can_change(
+    qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World, home: Home) -> None:
+        await home.session.use_server(invite_to(world), "anna", public_host="192.0.2.7")
+        await until(lambda: home.bridge.state.server.status is ServerStatus.ONLINE)
+        home.actions.preferences_dialog("connection")
+        dialog = await appears(PreferencesDialog)
+        page = connection_page(dialog)
+        assert page.public_host.currentText() == "192.0.2.7"
+        page.public_host.setEditText("no host!")
+        page.use_button.click()
+        await until(page.problem.isVisible)
+        page.public_host.setEditText("anna.example")
+        await until(page.use_button.isEnabled)
+        page.use_button.click()
+        await until(lambda: home.session.settings is not None and "anna.example" in str(home.session.settings))
+        dialog.close()
 
     tell_at_home(qapp, tmp_path, monkeypatch, story)
