@@ -17,7 +17,7 @@ from typing import Any, Final
 os.environ.setdefault("QT_API", "pyside6")  # qasync would try PyQt5 first
 
 import qasync
-from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QObject
+from PySide6.QtCore import QCoreApplication, QEvent, QObject
 from PySide6.QtGui import QSessionManager
 from PySide6.QtWidgets import QApplication
 
@@ -30,13 +30,13 @@ from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
 from app.ui.garbage import GarbageCollection
 from app.ui.icons import app_icon
+from app.ui.language import Language
 from app.ui.main_window import MainWindow
 from app.ui.notifications import Notifications
 from app.ui.preferences import Preferences
 from app.ui.session import Launch, Session
 from app.ui.single_instance import SingleInstance
 from app.ui.theme import Theme
-from app.ui.translations import choose_language
 from app.ui.tray import Tray
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class App(QObject):
         self.preferences = Preferences(paths.private_folder(paths.config_folder()))
         self._level = launch.log_level
         set_up_logging(self._level or self.preferences.choices.log_level)
-        choose_language(self.preferences.choices.language or QLocale.system().name())
+        Language(application).choose(self.preferences.choices.language)
         self._theme = Theme(application)
         self._theme.choose(self.preferences.choices.colours)
         self.bridge = EngineBridge()
@@ -198,7 +198,6 @@ class App(QObject):
     def _preferences_changed(self) -> None:
         choices = self.preferences.choices
         self._theme.choose(choices.colours)
-        choose_language(choices.language or QLocale.system().name())
         if not self._launch.log_level and choices.log_level != self._level:
             self._level = choices.log_level
             set_up_logging(choices.log_level)

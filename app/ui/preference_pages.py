@@ -129,7 +129,7 @@ class GeneralPage(PreferencePage):
 
     def _choose_language(self) -> None:
         self.choose(language=self.language.currentData())
-        self.restart_note.tell(_("Windows that are open keep their language until Buri is started again."))
+        self.restart_note.tell(_("Buri speaks it from its next start on."))
 
     def _choose_login(self, on: bool) -> None:
         self.problem.hide()

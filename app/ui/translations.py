@@ -14,10 +14,13 @@ from typing import Final
 from app.base.resources import resource_folder
 from app.engine.errors import SENTENCES
 from app.engine.state import Problem
+from app.ui.reasons import template_of
 from app.ui.remedies import REMEDIES
 
 LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch"}
 """What can be chosen, each in its own name."""
+PROGRAMS_WORDS: Final = frozenset({"reason", "status", "place", "backend"})
+"""The details of a problem that hold words of a program; in the others somebody's names stand as they are."""
 
 
 class _Chosen:
@@ -47,12 +50,17 @@ def ngettext(one: str, many: str, count: int) -> str:
     return _Chosen.catalogue.ngettext(one, many, count).format(count=count)
 
 
+def _said(reason: str) -> str:
+    template, names = template_of(reason)
+    return _(template).format(**{name: _said(text) for name, text in names.items()}) if names else _(template)
+
+
 def translated(problem: Problem) -> Problem:
     """A problem of the engine as the window says it: in its language, and with what to do there."""
     sentences = SENTENCES.get(problem.code)
     if sentences is None:
         return problem
-    details = dict(problem.details)
+    details = {name: _said(detail) if name in PROGRAMS_WORDS else detail for name, detail in problem.details}
     in_window = REMEDIES.get(problem.code)
     quoted = details if in_window is not None else {name: shlex.quote(each) for name, each in details.items()}
     try:

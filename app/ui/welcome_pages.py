@@ -129,8 +129,8 @@ class Page(QWidget):
             return server
         try:
             return Wish(server, checked_name(self.nickname.text()), self.link())
-        except RemoteProtocolError as error:
-            return problem_named("setting-not-valid", reason=_("Your name: {reason}").format(reason=error))
+        except RemoteProtocolError:
+            return problem_named("refused-bad-name")
 
     def server(self) -> Invite | Hosting | Problem:
         """The server that is named here."""

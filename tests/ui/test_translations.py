@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.engine.errors import engine_error
-from app.engine.snapshot import problem_of
-from app.engine.state import Problem
+from app.engine.errors import engine_error, problem_of
+from app.engine.state import PeerStatus, Problem
 from app.ui.translations import _, choose_language, ngettext, translated
 
 
@@ -47,3 +46,8 @@ def test_a_problem_without_its_details_is_shown_as_it_is() -> None:
 def test_names_in_sentences_are_no_templates() -> None:
     problem = problem_of(engine_error("peer-not-found", name="{place} %s {0}"))
     assert translated(problem).message == "Nobody here is called {place} %s {0}."
+
+
+def test_a_programs_reason_is_said_in_the_windows_words() -> None:
+    problem = problem_of(engine_error("no-tunnel", name="offline", status=PeerStatus.KEY_CHANGED))
+    assert translated(problem).message == "offline is showing another key."
