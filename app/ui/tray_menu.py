@@ -129,7 +129,7 @@ class TrayMenu(QMenu):
         self.addSeparator()
 
     def _add_network(self, entry: NetworkEntry) -> None:
-        part = self._part(entry.name)
+        part = self._part(entry.name if entry.online else _("{network} (offline)").format(network=entry.name))
         switch = part.addAction(_("Go &offline") if entry.online else _("Go &online"))
         switch.setEnabled(self.plan.power)
         switch.triggered.connect(lambda: self._switch_network(entry))

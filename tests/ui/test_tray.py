@@ -29,19 +29,33 @@ class Running:
 
     async def show(self, state: str) -> None:
         """Show a state, or obey another line; it has done so then."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{state}\n".encode())
-        await self._process.stdin.drain()
+        await self.write(state)
         await self.said(OBEYED)
+
+    async def write(self, line: str) -> None:
+        """Hand it a line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        await self._process.stdin.drain()
 
     async def said(self, words: str) -> None:
         """Until it has said this."""
+        await self.hear(lambda said: said == words)
+
+    async def hear(self, wanted: Callable[[str], bool]) -> str:
+        """The next thing it says that is wanted."""
         assert self._process.stdout is not None
         async with asyncio.timeout(PATIENCE):
             while line := (await self._process.stdout.readline()).decode().strip():
-                if line == words:
-                    return
-        raise AssertionError(f"it ended before it said {words}")
+                if wanted(line):
+                    return line
+        raise AssertionError("it ended before it said what was awaited")
+
+    async def icon_place(self) -> tuple[int, int]:
+        """The middle of the icon on the screen of X11."""
+        await self.write("where")
+        words = await self.hear(lambda words: words.startswith("at "))
+        return int(words.split()[1]), int(words.split()[2])
 
     async def end(self) -> None:
         """It ends in order, and has complained of nothing."""
@@ -128,10 +142,10 @@ def test_the_menu_is_read_and_clicked(tell: Tell) -> None:
         await program.show("unread")
         await host.until_it_is("ToolTip", lambda words: "friends" in words[2])
         labels = await host.labels()
-        assert labels[2:6] == ["Family", "Friday Minecraft", "LAN party 2026", "Workshop"]
+        assert labels[2:6] == ["Family", "Friday Minecraft", "LAN party 2026 (offline)", "Workshop"]
         assert labels[-5:] == ["Ben", "Grandma Rosa", "Lena", "printer-room", "Quit"]
-        assert await host.labels("LAN party 2026") == ["Go online", "Chat…", "Invite…"]
-        await host.click("LAN party 2026", "Go online")
+        assert await host.labels("LAN party 2026 (offline)") == ["Go online", "Chat…", "Invite…"]
+        await host.click("LAN party 2026 (offline)", "Go online")
         await program.said("LAN party 2026 online")
         await host.click("Ben", "Chat…")
         await program.said("chat 10.73.0.3")
@@ -182,3 +196,49 @@ def test_notifications_come_and_a_click_opens_what_they_tell(tell: Tell) -> None
         await program.said("chat 10.73.0.3")
 
     tell(story)
+
+
+def test_a_request_to_join_is_answered_in_the_notification(tell: Tell) -> None:
+    async def story(host: TrayHost, program: Running) -> None:
+        await program.show("online")
+        await program.show("later 60")
+        await program.show("online")
+        await program.show("asked")
+        request = await host.wait_for_notification()
+        assert (request.title, request.text) == ("Aunt Clara wants to join", "Family")
+        assert list(request.buttons.values()) == ["Open", "Approve", "Reject"]
+        await host.choose(request, "approve")
+        await program.said("approved Aunt Clara in Family")
+
+    tell(story)
+
+
+def test_a_panel_of_x11_shows_the_icon_and_its_menu(screen: Screen, session: DesktopSession, tmp_path: Path) -> None:
+    """`trayer` swallows the icon as a window; the pointer goes where a person's would."""
+    start = starter(tmp_path)
+    words = ["--edge", "top", "--align", "right", "--widthtype", "request", "--height", "32", "--transparent", "false"]
+    panel = start("trayer", [tool("trayer"), *words], screen.environment)
+
+    async def story() -> None:
+        async with running(tmp_path / "program", {**screen.environment, **session.environment}) as program:
+            await program.said("ready")
+            await program.show("unread")
+            place = await program.icon_place()
+            await run_tool(screen, "xdotool", "mousemove", *map(str, place), "click", "1")
+            await program.said("window")
+            await run_tool(screen, "xdotool", "mousemove", *map(str, place), "click", "3")
+            await program.said("menu")
+            screen.picture(tmp_path / "tray.png")
+            await run_tool(screen, "xdotool", "key", "Up", "Return")
+            await program.said("quit")
+
+    try:
+        asyncio.run(story())
+    finally:
+        panel.stop()
+
+
+async def run_tool(screen: Screen, name: str, *words: str) -> None:
+    """Run a program of X11 to its end."""
+    process = await asyncio.create_subprocess_exec(tool(name), *words, env={**os.environ, **screen.environment})
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 0

@@ -111,7 +111,8 @@ def test_entries_do_what_they_say(qapp: QApplication, qtbot: QtBot, tmp_path: Pa
         name = desk.bridge.state.networks[0].name
         entry(menu, name, "Go offline").trigger()
         await until(lambda: desk.bridge.state.networks[0].status is NetworkStatus.OFFLINE)
-        entry(menu, name, "Go online").trigger()
+        await until(lambda: f"{name} (offline)" in texts(menu))
+        entry(menu, f"{name} (offline)", "Go online").trigger()
         await until(lambda: desk.bridge.state.networks[0].status is NetworkStatus.ONLINE)
         entry(menu, "Switch off").trigger()
         await until(lambda: not desk.bridge.state.power)

@@ -6,18 +6,21 @@ come in, one a line, and prints what a person asked for. `python -m tests.ui.tra
 
 import asyncio
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QRect, QTimer
+from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 
-from app.engine.state import ChatMessage, ChatStatus, Conversation, EngineState, NetworkView, PeerView
+from app.engine.state import ChatMessage, ChatStatus, Conversation, EngineState, MemberView, NetworkView, PeerView
 from app.ui import tray as tray_module
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
 from app.ui.notifications import Notifications
 from app.ui.preferences import Preferences
 from app.ui.session import Launch, Session
+from app.ui.theme import Theme
 from app.ui.tray import Tray
 from tests.ui import samples
 from tests.ui.world import run_in_qt
@@ -39,6 +42,12 @@ class SpokenActions(Actions):
     def approvals(self, network: NetworkView | None = None) -> None:
         say("approvals")
 
+    def approve(self, network: NetworkView, member: MemberView) -> None:
+        say(f"approved {member.nickname} in {network.name}")
+
+    def reject(self, network: NetworkView, member: MemberView) -> None:
+        say(f"rejected {member.nickname} in {network.name}")
+
     def set_network_online(self, network: NetworkView, online: bool) -> None:
         say(f"{network.name} {'online' if online else 'offline'}")
 
@@ -52,6 +61,7 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.bridge = EngineBridge()
+        folder.mkdir(exist_ok=True)
         preferences = Preferences(folder)
         self.actions = SpokenActions(self.bridge, Session(self.bridge, Launch()), preferences)
         self.window = QWidget()
@@ -62,7 +72,12 @@ class Program:
         self.actions.quit_wanted.connect(lambda: say("quit"))
         self.tray = Tray(self.actions, preferences)
         self.tray.came.connect(lambda: say("icon"))
-        self.notifications = Notifications(self.actions, preferences, self.tray)
+        self.tray.menu.aboutToShow.connect(lambda: say("menu"))
+        self._later = 0.0
+        self.notifications = Notifications(self.actions, preferences, self.tray, self._clock)
+
+    def _clock(self) -> float:
+        return time.monotonic() + self._later
 
     def _show_window(self) -> None:
         self.window.show()
@@ -81,10 +96,23 @@ class Program:
         await self.notifications.close()
         await self.bridge.close()
 
+    def _tell_place(self) -> None:
+        """The middle of the icon, once a panel of X11 has given it room."""
+        icon = self.tray.findChild(QSystemTrayIcon)
+        place = icon.geometry() if isinstance(icon, QSystemTrayIcon) else QRect()
+        if place.width() > 1:
+            say(f"at {place.center().x()} {place.center().y()}")
+        else:
+            QTimer.singleShot(20, self.window, self._tell_place)
+
     def _obey(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word == "message":
             self.bridge.chat_changed.emit(ChatMessage(1, "10.73.0.3", rest, samples.NOON, ChatStatus.RECEIVED))
+        elif word == "later":
+            self._later += float(rest)
+        elif word == "where":
+            self._tell_place()
         elif word == "close":
             self.tray.close_window()
         else:
@@ -99,12 +127,19 @@ def _calm() -> EngineState:
     return replace(samples.no_networks(), networks=(family,), peers=(ben,))
 
 
+def _asked() -> EngineState:
+    """Aunt Clara wants to join."""
+    family = _calm().networks[0]
+    return replace(_calm(), networks=(replace(family, members=(*family.members, samples.waiting(1, "Aunt Clara"))),))
+
+
 STATES = {
     "off": samples.switched_off(),
     "connecting": samples.connecting(),
     "online": _calm(),
     "attention": replace(_calm(), problems=(samples.problem("network-evicted", name="Book club"),)),
     "unread": samples.lively(),
+    "asked": _asked(),
 }
 
 
@@ -113,6 +148,7 @@ def main() -> None:
     application = QApplication(sys.argv[:1])
     application.setApplicationName("Buri")
     application.setQuitOnLastWindowClosed(False)
+    Theme(application)
     tray_module.LOOK_EVERY = 100  # type: ignore[misc]
     run_in_qt(application, Program(Path(sys.argv[1])).live())
 
