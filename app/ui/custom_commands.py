@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -25,7 +26,7 @@ from app.ui.icons import icon
 from app.ui.preferences import MAX_COMMANDS, CustomCommand, Preferences, PreferencesError
 from app.ui.theme import SPACE
 from app.ui.translations import _
-from app.ui.widgets import Note, fixed_font, text_label
+from app.ui.widgets import Note, centre_labels, fixed_font, text_label
 
 LINE: Final = Qt.ItemDataRole.UserRole
 LAST_USABLE: Final = LINE + 1
@@ -86,7 +87,7 @@ class CustomCommandsPage(QWidget):
         tools.addStretch(1)
         for button in (self.up_button, self.down_button, self.remove_button):
             tools.addWidget(button)
-        fields = QFormLayout()
+        self._fields = fields = QFormLayout()
         fields.setHorizontalSpacing(2 * SPACE)
         fields.setVerticalSpacing(SPACE + 2)
         fields.addRow(_("&Name"), self.name)
@@ -107,6 +108,11 @@ class CustomCommandsPage(QWidget):
         layout.addLayout(tools)
         layout.addLayout(fields)
         layout.addWidget(self.problem)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Only now the fields have their height."""
+        super().showEvent(event)
+        centre_labels(self._fields)
 
     def add(self, command: CustomCommand) -> None:
         """At the end, ready to be changed."""

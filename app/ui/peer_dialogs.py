@@ -87,6 +87,7 @@ class VerifyPeer(Dialog):
         self.remove_button.setVisible(verification.verified)
         self.accept_button.setVisible(not verification.verified)
         if verification.verified:
+            self.cancel_button.setText(_("Close"))
             self.note.tell(
                 _("You compared it before: {name} is marked as verified.").format(name=self._name), "verified"
             )

@@ -365,7 +365,7 @@ class Dialog(QDialog):
     def showEvent(self, event: QShowEvent) -> None:
         """Tab goes from top to bottom, as one reads; the keyboard begins at the first field."""
         super().showEvent(event)
-        _centre_labels(self.form)
+        centre_labels(self.form)
         order = [each for each in _widgets_of(self.body) if each.focusPolicy() & Qt.FocusPolicy.TabFocus]
         for one, next_one in pairwise(order):
             self.setTabOrder(one, next_one)
@@ -469,7 +469,7 @@ class Dialog(QDialog):
             self._call.forget()
 
 
-def _centre_labels(form: QFormLayout) -> None:
+def centre_labels(form: QFormLayout) -> None:
     """Beside the text of one-line fields, which are higher than Qt's own layout reckons with."""
     for row in range(form.rowCount()):
         items = [form.itemAt(row, role) for role in (QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole)]

@@ -184,6 +184,7 @@ async def verify_peer(studio: "Studio") -> QWidget:
 async def verify_verified(studio: "Studio") -> QWidget:
     """Verified before."""
     dialog = VerifyPeer(None, studio.desk.bridge, _peer())
+    dialog._forget_call()
     number = " ".join(f"{place * 7919 % 100_000:05}" for place in range(11, 23))
     dialog._show(Verification(_peer().address, number, "", "", True))
     return dialog
@@ -192,6 +193,7 @@ async def verify_verified(studio: "Studio") -> QWidget:
 async def verify_differs(studio: "Studio") -> QWidget:
     """The numbers are not the same."""
     dialog = VerifyPeer(None, studio.desk.bridge, replace(_peer(), verified=False))
+    dialog._forget_call()
     dialog.show()
     dialog._show(Verification(_peer().address, "", "", "", False))
     dialog._differ()
