@@ -2,12 +2,13 @@
 
     python -m tests.lab.friend PEER NETWORK        on Ben's computer in the lab; until it is ended
 
-It greets the peer once, and answers what the peer writes. Started by window_demo.py and by the tests.
+It greets the peer once, and answers what is written to it or to the network. Started by window_demo.py.
 """
 
 import json
 import subprocess
 import sys
+import threading
 import time
 from typing import IO
 
@@ -21,28 +22,28 @@ AWAY_SECONDS = 15
 
 
 class Friend:
-    """Answers one peer. Reads the engine's messages, writes lines for it to send."""
+    """Answers in one conversation. Reads the engine's messages, writes lines for it to send."""
 
-    def __init__(self, peer: str, network: str) -> None:
-        self._peer = peer
+    def __init__(self, conversation: tuple[str, ...], network: str) -> None:
+        """`conversation` is as `buri chat` takes it; `network` is the one to leave for a while if asked."""
+        self._conversation = conversation
         self._network = network
-        self._answered: set[int] = set()
 
-    def talk(self) -> None:
+    def talk(self, greeting: str = "") -> None:
         """Greet, then answer whatever comes until the engine ends."""
-        words = [*buri("chat", self._peer), "--follow", "--json"]
+        words = [*buri("chat", *self._conversation), "--follow", "--json"]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as chat:
             assert chat.stdin is not None
             assert chat.stdout is not None
-            say(chat.stdin, GREETING)
+            if greeting:
+                say(chat.stdin, greeting)
             for line in chat.stdout:
                 message = json.loads(line)
-                if message.get("status") == "received" and message["id"] not in self._answered:
-                    self._answered.add(message["id"])
+                if message.get("status") == "received":
                     self._answer(message["text"], chat.stdin)
 
     def _answer(self, text: str, out: IO[str]) -> None:
-        print(f"{self._peer} wrote {text!r}", flush=True)
+        print(f"{' '.join(self._conversation)}: {text!r}", flush=True)
         match text.strip().lower():
             case "help":
                 say(out, HELP)
@@ -71,5 +72,12 @@ def say(out: IO[str], text: str) -> None:
     out.flush()
 
 
+def main(peer: str, network: str) -> None:
+    """Talk with the peer alone, and with all members of the network."""
+    in_network = Friend(("--network", network), network)
+    threading.Thread(target=in_network.talk, daemon=True).start()
+    Friend((peer,), network).talk(GREETING)
+
+
 if __name__ == "__main__":
-    Friend(*sys.argv[1:3]).talk()
+    main(*sys.argv[1:3])

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.machines import CHECKOUT
+from tests.lab.friend import GREETING, HELP
+from tests.lab.machines import CHECKOUT, Computer
 from tests.lab.namespace import NETNS_FOLDER
+from tests.lab.processes import wait_until
+from tests.lab.stories import go_online, join
+from tests.lab.topology import Lab
 from tests.ui.screen import Screen
 
 pytestmark = pytest.mark.lab
@@ -75,6 +79,24 @@ def test_ctrl_c_takes_everything_down(screen: Screen) -> None:
         read_until(demo, "everything is taken down")
         assert demo.wait(timeout=60) == 130
     assert not list(NETNS_FOLDER.glob(f"buri-lab-{demo.pid}-*"))
+
+
+def test_the_friend_greets_and_answers(lab: Lab) -> None:
+    server = lab.server()
+    anna, ben = lab.computer("anna"), lab.computer("ben")
+    go_online(server, anna, ben)
+    join("friends", ben, anna)
+    ben.start("friend", ben.interpreter, "-m", "tests.lab.friend", "anna", "friends")
+    wait_until(lambda: heard(anna, "ben") == [GREETING], "ben's greeting")
+    anna.buri("chat", "ben", "help")
+    anna.buri("chat", "--network", "friends", "hello everybody")
+    wait_until(lambda: heard(anna, "ben") == [GREETING, HELP], "ben's help")
+    wait_until(lambda: heard(anna, "--network", "friends") == ["You wrote: hello everybody"], "ben in the network")
+
+
+def heard(computer: Computer, *conversation: str) -> list[str]:
+    """What others said in a conversation."""
+    return [line["text"] for line in computer.buri_lines("chat", *conversation) if line["status"] == "received"]
 
 
 def test_where_the_screen_cannot_be_opened_the_demo_is_told_in_words() -> None:
