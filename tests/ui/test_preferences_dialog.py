@@ -183,6 +183,7 @@ def test_how_others_reach_the_hosted_server_can_change(
         await until(page.use_button.isEnabled)
         page.use_button.click()
         await until(lambda: home.session.settings is not None and "anna.example" in str(home.session.settings))
+        await until(lambda: home.bridge.state.server.status is ServerStatus.ONLINE)
         dialog.close()
 
     tell_at_home(qapp, tmp_path, monkeypatch, story)
