@@ -17,7 +17,7 @@ from typing import Any, Final
 os.environ.setdefault("QT_API", "pyside6")  # qasync would try PyQt5 first
 
 import qasync
-from PySide6.QtCore import QCoreApplication, QEvent, QObject
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Signal
 from PySide6.QtGui import QSessionManager
 from PySide6.QtWidgets import QApplication
 
@@ -51,8 +51,7 @@ def run(launch: Launch) -> int:
     Raises FirstDoesNotAnswer if another app has this home and hangs, or OSError if its folders can't be used.
     """
     QCoreApplication.setApplicationName("Buri")  # before the application is made: X11 takes its class from it
-    application = QApplication.instance() or QApplication(sys.argv[:1])
-    assert isinstance(application, QApplication)
+    application = Application(sys.argv[:1])
     instance = SingleInstance(paths.private_folder(paths.runtime_folder()))
     if not instance.claim(launch.link):
         return 0
@@ -62,7 +61,7 @@ def run(launch: Launch) -> int:
         instance.release()
 
 
-def _run_first(application: QApplication, launch: Launch, instance: SingleInstance) -> int:
+def _run_first(application: "Application", launch: Launch, instance: SingleInstance) -> int:
     application.setApplicationVersion(__version__)
     application.setDesktopFileName("buri")
     application.setQuitOnLastWindowClosed(False)
@@ -86,10 +85,23 @@ def _run_in(loop: asyncio.AbstractEventLoop, app: "App") -> int:
         return 1
 
 
+class Application(QApplication):
+    """Qt's application, which asks before it quits: else it would stop the loop under everything that must end."""
+
+    quit_asked = Signal()
+
+    def event(self, event: QEvent) -> bool:
+        """Its own events; those of the windows do not come by here."""
+        if event.type() is QEvent.Type.Quit:
+            self.quit_asked.emit()
+            return True
+        return super().event(event)
+
+
 class App(QObject):
     """All parts of the running app, from the first window to the last sign."""
 
-    def __init__(self, application: QApplication, launch: Launch, instance: SingleInstance) -> None:
+    def __init__(self, application: Application, launch: Launch, instance: SingleInstance) -> None:
         super().__init__()
         self._application, self._launch = application, launch
         self._over = asyncio.Event()
@@ -116,7 +128,7 @@ class App(QObject):
         self.actions.window_wanted.connect(self.raise_window)
         instance.called.connect(self._called)
         self.window.installEventFilter(self)
-        self._application.installEventFilter(self)
+        self._application.quit_asked.connect(self._over.set)
         self._application.commitDataRequest.connect(self._session_ends)
 
     async def live(self) -> int:
@@ -174,10 +186,7 @@ class App(QObject):
         self.window.activateWindow()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The window is closed to the tray or ends the app; the system's wish to quit ends it in order."""
-        if event.type() is QEvent.Type.Quit and watched is self._application:
-            self._over.set()
-            return True
+        """The window is closed to the tray, or its end is the app's."""
         if event.type() is QEvent.Type.Close and watched is self.window:
             event.ignore()
             self._close_window()

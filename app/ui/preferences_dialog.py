@@ -3,6 +3,9 @@
 Opened by app/ui/actions.py, with the page that a person came for.
 """
 
+from collections.abc import Callable
+from typing import Final
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
     QDialog,
@@ -15,11 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.ui.connection_page import ConnectionPage
-from app.ui.custom_commands import CustomCommandsPage
 from app.ui.icons import icon
-from app.ui.preference_pages import AdvancedPage, GeneralPage, NotificationsPage, PreferencePage
-from app.ui.security_page import SecurityPage
 from app.ui.theme import SPACE
 from app.ui.translations import _
 from app.ui.verbs import Verbs
@@ -30,6 +29,7 @@ class PreferencesDialog(QDialog):
 
     def __init__(self, parent: QWidget | None, actions: Verbs, page: str = "") -> None:
         super().__init__(parent)
+        self._verbs = actions
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(_("Preferences"))
         self.list = QListWidget()
@@ -38,26 +38,18 @@ class PreferencesDialog(QDialog):
         self.list.setFixedWidth(172)
         self.list.setFrameShape(QFrame.Shape.NoFrame)
         self.pages = QStackedWidget()
-        self._names: list[str] = []
-        for name, drawing, title, content in (
-            ("general", "settings", _("General"), GeneralPage(actions)),
-            ("connection", "server", _("Connection"), ConnectionPage(actions)),
-            ("security", "shield", _("Security"), SecurityPage(actions)),
-            ("notifications", "bell", _("Notifications"), NotificationsPage(actions)),
-            ("commands", "command", _("Commands"), CommandsPage(actions)),
-            ("advanced", "report", _("Advanced"), AdvancedPage(actions)),
-        ):
-            item = QListWidgetItem(icon(drawing), title)
+        self._names = list(PAGES)
+        for name, (drawing, _make) in PAGES.items():
+            item = QListWidgetItem(icon(drawing), _title(name))
             item.setSizeHint(QSize(0, 4 * SPACE + 4))
             self.list.addItem(item)
-            self.pages.addWidget(_scrolled(content))
-            self._names.append(name)
+            self.pages.addWidget(_area())
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2 * SPACE, 2 * SPACE, SPACE, 2 * SPACE)
         layout.setSpacing(2 * SPACE)
         layout.addWidget(self.list)
         layout.addWidget(self.pages, 1)
-        self.list.currentRowChanged.connect(self.pages.setCurrentIndex)
+        self.list.currentRowChanged.connect(self._turn)
         self.show_page(page or "general")
         self.resize(760, 560)
 
@@ -66,20 +58,80 @@ class PreferencesDialog(QDialog):
         if name in self._names:
             self.list.setCurrentRow(self._names.index(name))
 
+    def _turn(self, row: int) -> None:
+        """Make a page when it is first looked at: all of them at once would hold the window up."""
+        area = self.pages.widget(row)
+        if isinstance(area, QScrollArea) and area.widget() is None:
+            area.setWidget(PAGES[self._names[row]][1](self._verbs))
+        self.pages.setCurrentIndex(row)
 
-class CommandsPage(PreferencePage):
-    """A person's own programs for peers."""
 
-    def __init__(self, verbs: Verbs) -> None:
-        super().__init__(verbs, _("Commands"))
-        self.add(CustomCommandsPage(verbs.preferences))
-
-
-def _scrolled(content: QWidget) -> QScrollArea:
+def _area() -> QScrollArea:
     """Small screens and large fonts must not cut anything off."""
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(content)
     return area
+
+
+def _title(name: str) -> str:
+    titles = {
+        "general": _("General"),
+        "connection": _("Connection"),
+        "security": _("Security"),
+        "notifications": _("Notifications"),
+        "commands": _("Commands"),
+        "advanced": _("Advanced"),
+    }
+    return titles[name]
+
+
+def _general(verbs: Verbs) -> QWidget:
+    from app.ui.preference_pages import GeneralPage
+
+    return GeneralPage(verbs)
+
+
+def _connection(verbs: Verbs) -> QWidget:
+    from app.ui.connection_page import ConnectionPage
+
+    return ConnectionPage(verbs)
+
+
+def _security(verbs: Verbs) -> QWidget:
+    from app.ui.security_page import SecurityPage
+
+    return SecurityPage(verbs)
+
+
+def _notifications(verbs: Verbs) -> QWidget:
+    from app.ui.preference_pages import NotificationsPage
+
+    return NotificationsPage(verbs)
+
+
+def _commands(verbs: Verbs) -> QWidget:
+    from app.ui.custom_commands import CustomCommandsPage
+    from app.ui.preference_pages import PreferencePage
+
+    page = PreferencePage(verbs, _title("commands"))
+    page.add(CustomCommandsPage(verbs.preferences))
+    return page
+
+
+def _advanced(verbs: Verbs) -> QWidget:
+    from app.ui.preference_pages import AdvancedPage
+
+    return AdvancedPage(verbs)
+
+
+PAGES: Final[dict[str, tuple[str, Callable[[Verbs], QWidget]]]] = {
+    "general": ("settings", _general),
+    "connection": ("server", _connection),
+    "security": ("shield", _security),
+    "notifications": ("bell", _notifications),
+    "commands": ("command", _commands),
+    "advanced": ("report", _advanced),
+}
+"""Icon and maker of each page, by its name."""

@@ -86,6 +86,7 @@ def test_notifications_and_log_level_are_switched_one_by_one(
     async def story(_world: World, home: Home) -> None:
         home.actions.preferences_dialog("notifications")
         dialog = await appears(PreferencesDialog)
+        dialog.show_page("advanced")
         page, advanced = dialog.findChild(NotificationsPage), dialog.findChild(AdvancedPage)
         assert page is not None
         assert advanced is not None
