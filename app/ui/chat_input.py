@@ -101,8 +101,8 @@ class MessageField(QPlainTextEdit):
 
     def height_of(self, lines: int) -> int:
         """How high it is with so many lines."""
-        around = self.height() - self.viewport().height() + 2 * round(self.document().documentMargin())
-        return math.ceil(lines * self.fontMetrics().lineSpacing()) + max(around, 2)
+        around = self.height() - self.contentsRect().height() + 2 * round(self.document().documentMargin())
+        return math.ceil(lines * self.fontMetrics().lineSpacing()) + around
 
     def _height(self) -> int:
         return self.height_of(min(MAX_LINES, max(1, round(self.document().size().height()))))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import QEvent, Qt, QTimer, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.engine.state import (
     ChatMessage,
@@ -81,11 +81,16 @@ class ChatWindow(QWidget):
         self._room.setWordWrap(False)
         self._send_button = QPushButton(_("Send"))
         self._send_button.setDefault(True)
+        self._send_button.setStyleSheet("min-height: 0px;")  # it is as high as one line of the field
+        self._send_button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self._send_button.setToolTip(_("Enter sends, Shift+Enter begins a new line"))
         line = QHBoxLayout()
         line.setSpacing(SPACE)
         line.addWidget(self.field, 1, Qt.AlignmentFlag.AlignBottom)
-        line.addWidget(self._send_button, 0, Qt.AlignmentFlag.AlignBottom)
+        beside = QVBoxLayout()
+        beside.addStretch(0)
+        beside.addWidget(self._send_button, 1)
+        line.addLayout(beside)
         hints = QHBoxLayout()
         hints.addWidget(self._kept, 1)
         hints.addWidget(self._room, 0, Qt.AlignmentFlag.AlignRight)
@@ -307,6 +312,7 @@ class ChatWindow(QWidget):
         self._room.setVisible(bool(room))
         known = self._network is not None or self._peer is not None
         self._send_button.setEnabled(known and self.field.can_be_sent)
+        self._send_button.setMaximumHeight(self.field.height_of(1))
 
     def _send(self) -> None:
         if not self._send_button.isEnabled():
@@ -336,9 +342,9 @@ class ChatWindow(QWidget):
         self._bridge.call(self, lambda engine: engine.retry_chat(number), failed=self.problem.tell)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """The button is as high as one line of the field, once the style is known."""
+        """From now on the style is known."""
         super().showEvent(event)
-        self._send_button.setFixedHeight(self.field.height_of(1))
+        self._show_room()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """What was typed is there again when the window is."""
