@@ -9,8 +9,18 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from jeepney import DBusAddress, HeaderFields, MatchRule, Message, MessageType, message_bus, new_method_call
+from jeepney import (
+    DBusAddress,
+    DBusErrorResponse,
+    HeaderFields,
+    MatchRule,
+    Message,
+    MessageType,
+    message_bus,
+    new_method_call,
+)
 from jeepney.io.asyncio import DBusRouter, open_dbus_router
+from jeepney.io.common import RouterClosed
 
 from app.base.resources import resource_folder
 from app.base.tasks import Tasks
@@ -27,6 +37,10 @@ MOST_SHOWN: Final = 64
 PATIENCE: Final = 5.0
 BUFFERED: Final = 64
 
+FAILURES: Final = (OSError, EOFError, KeyError, ValueError, RuntimeError, DBusErrorResponse, RouterClosed)
+"""What jeepney raises without a bus, at a bus that refuses us, and when it goes. KeyError: no address in the
+environment."""
+
 Chosen = Callable[[str], object]
 """Takes the key of the action that was clicked."""
 
@@ -37,18 +51,26 @@ class DesktopNotifications:
     def __init__(self) -> None:
         self.is_there = False
         self._tasks = Tasks()
+        self._living: asyncio.Task[None] | None = None
         self._router: DBusRouter | None = None
         self._known = asyncio.Event()
+        self._heard: asyncio.Queue[Message | None] = asyncio.Queue(BUFFERED)
+        """Signals of the desktop; None ends it."""
         self._has_buttons = False
         self._shown: dict[int, Chosen] = {}
 
     async def start(self) -> None:
         """Look for whoever shows notifications; when it returns, `is_there` is known."""
-        self._tasks.start("notifications", self._live())
+        self._living = self._tasks.start("notifications", self._live())
         await self._known.wait()
 
     async def close(self) -> None:
-        """Leave the bus."""
+        """Leave the bus. What is under way there ends by itself first: jeepney takes no answer that nobody awaits."""
+        if self._living is not None:
+            if self._heard.full():
+                self._heard.get_nowait()
+            self._heard.put_nowait(None)
+            await asyncio.wait({self._living}, timeout=PATIENCE)
         await self._tasks.close()
 
     def show(self, words: Words, buttons: Mapping[str, str], chosen: Chosen) -> None:
@@ -59,8 +81,8 @@ class DesktopNotifications:
         try:
             async with open_dbus_router("SESSION") as router:
                 await self._serve(router)
-        except (OSError, KeyError, RuntimeError, TimeoutError) as error:
-            logger.info("no notifications over D-Bus: %s", error or type(error).__name__)
+        except FAILURES as error:
+            logger.info("no notifications over D-Bus: %s", type(error).__name__)
         finally:
             self.is_there, self._router = False, None
             self._known.set()
@@ -71,12 +93,12 @@ class DesktopNotifications:
             return
         self._has_buttons = "actions" in answer[0]
         rule = MatchRule(type="signal", interface=SERVICE, path=PLACE.object_path)
-        with router.filter(rule, bufsize=BUFFERED) as heard:
+        with router.filter(rule, queue=self._heard):
             await _ask(router, message_bus.AddMatch(rule))
             self.is_there, self._router = True, router
             self._known.set()
-            while True:
-                self._hear(await heard.get())
+            while (message := await self._heard.get()) is not None:
+                self._hear(message)
 
     async def _show(self, words: Words, buttons: Mapping[str, str], chosen: Chosen) -> None:
         if self._router is None:
@@ -85,7 +107,11 @@ class DesktopNotifications:
         picture = (resource_folder() / "icons" / "buri.svg").as_uri()
         hints = {"desktop-entry": ("s", "buri"), "urgency": ("y", 1)}
         body = ("Buri", 0, picture, words.title, words.text, offered, hints, -1)
-        answer = await _ask(self._router, new_method_call(PLACE, "Notify", "susssasa{sv}i", body))
+        try:
+            answer = await _ask(self._router, new_method_call(PLACE, "Notify", "susssasa{sv}i", body))
+        except FAILURES as error:
+            logger.info("a notification was not shown: %s", type(error).__name__)
+            return
         if answer is not None:
             self._shown[int(answer[0])] = chosen
             while len(self._shown) > MOST_SHOWN:

@@ -213,6 +213,24 @@ def test_a_request_to_join_is_answered_in_the_notification(tell: Tell) -> None:
     tell(story)
 
 
+def test_the_app_itself_is_in_the_tray_and_ends_there(screen: Screen, session: DesktopSession, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with TrayHost(session.bus_address) as host:
+            await host.show_tray()
+            environment = {**screen.environment, **session.environment, "BURI_HOME": str(tmp_path / "home")}
+            app = starter(tmp_path)("app", [sys.executable, "-m", "app", "gui"], environment)
+            try:
+                await host.wait_for_item()
+                assert "Open Buri" in await host.labels()
+                await host.click("Quit")
+                assert await asyncio.to_thread(app.wait) == ""
+            finally:
+                await asyncio.to_thread(app.stop)
+                print(app.output())  # shown if this fails
+
+    asyncio.run(story())
+
+
 def test_a_panel_of_x11_shows_the_icon_and_its_menu(screen: Screen, session: DesktopSession, tmp_path: Path) -> None:
     """`trayer` swallows the icon as a window; the pointer goes where a person's would."""
     start = starter(tmp_path)
