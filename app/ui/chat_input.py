@@ -95,9 +95,11 @@ class MessageField(QPlainTextEdit):
         return QSize(80, self._height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Lines break elsewhere."""
+        """Lines break elsewhere; where all have room, the first is in sight."""
         super().resizeEvent(event)
         self._fit()
+        if not self._has_many_lines:
+            self.verticalScrollBar().setValue(0)
 
     def height_of(self, lines: int) -> int:
         """How high it is with so many lines."""
@@ -113,10 +115,12 @@ class MessageField(QPlainTextEdit):
 
     def _choose_scroll_bar(self) -> None:
         """Only where it is needed; while the text is being laid out Qt would not break its lines anew."""
-        many = self.document().size().height() > MAX_LINES
-        self.setVerticalScrollBarPolicy(
-            Qt.ScrollBarPolicy.ScrollBarAlwaysOn if many else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-        )
+        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOn if self._has_many_lines else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.setVerticalScrollBarPolicy(policy)
+
+    @property
+    def _has_many_lines(self) -> bool:
+        return self.document().size().height() > MAX_LINES
 
 
 _NEW_LINE: Final = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier

@@ -54,6 +54,14 @@ def test_a_long_line_is_as_high_as_it_is_shown(field: MessageField, qtbot: QtBot
     qtbot.waitUntil(lambda: field.height() > low)
 
 
+def test_all_lines_are_in_sight_where_they_have_room(field: MessageField, qtbot: QtBot) -> None:
+    for number in range(1, MAX_LINES + 1):
+        QTest.keyClicks(field, f"line {number}")
+        assert field.firstVisibleBlock().blockNumber() == 0
+        QTest.keyClick(field, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    assert field.verticalScrollBar().value() > 0
+
+
 def test_nothing_and_blanks_are_not_sent(field: MessageField) -> None:
     for text, fits in (("", False), ("  \n \0", False), (" x ", True)):
         field.setPlainText(text)
