@@ -511,7 +511,7 @@ class Engine(ChatFacade):
 
     def _view(self, peer: Address) -> PeerView:
         """Raises EngineError if no network is shared."""
-        found = next((each for each in self.state.peers if each.address == format_address(peer)), None)
+        found = self._snapshots.peer(peer)
         if found is None:
             raise engine_error("peer-not-found", name=format_address(peer))
         return found
@@ -523,7 +523,7 @@ class Engine(ChatFacade):
         self._peers.send_message(peer, payload)
 
     def _place(self, peer: Address) -> tuple[PathKind | None, str]:
-        view = next((each for each in self.state.peers if each.address == format_address(peer)), None)
+        view = self._snapshots.peer(peer)
         return (view.path, view.endpoint) if view is not None else (None, "")
 
     async def verification(self, peer: Address) -> Verification:

@@ -131,24 +131,37 @@ class PeerViews:
     ) -> None:
         """`unread` is read anew for each snapshot."""
         self._networks, self._contacts, self._peers, self._unread = networks, contacts, peers, unread
-        self._unread_of: dict[Address, int] = {}
         self._kept: dict[Address, tuple[object, PeerView]] = {}
         self._clock = math.nan
         """Unix time at loop time zero."""
 
     def make(self) -> tuple[PeerView, ...]:
         """In the order of their nicknames."""
+        self._look_at_clock()
+        unread = {parse_address(each.peer): count for each, count in self._unread.items() if each.peer}
+        everywhere = self._networks.members_everywhere()
+        self._kept = {
+            address: self._keep(address, lines, unread.get(address, 0)) for address, lines in everywhere.items()
+        }
+        views = (view for _, view in self._kept.values())
+        return tuple(sorted(views, key=lambda each: (each.nickname.casefold(), each.address)))
+
+    def view_of(self, address: Address) -> PeerView | None:
+        """One of them alone, as it is now; None if no network is shared."""
+        lines = self._networks.members_everywhere().get(address)
+        if lines is None:
+            return None
+        self._look_at_clock()
+        unread = self._unread.get(Conversation(format_address(address)), 0)
+        return self._keep(address, lines, unread)[1]
+
+    def _look_at_clock(self) -> None:
         clock = time.time() - asyncio.get_running_loop().time()
         if not abs(clock - self._clock) < CLOCK_TOLERANCE:
             self._clock = clock
             self._kept.clear()
-        self._unread_of = {parse_address(each.peer): count for each, count in self._unread.items() if each.peer}
-        everywhere = self._networks.members_everywhere()
-        self._kept = {address: self._keep(address, lines) for address, lines in everywhere.items()}
-        views = (view for _, view in self._kept.values())
-        return tuple(sorted(views, key=lambda each: (each.nickname.casefold(), each.address)))
 
-    def _keep(self, address: Address, lines: Lines) -> tuple[object, PeerView]:
+    def _keep(self, address: Address, lines: Lines, unread: int) -> tuple[object, PeerView]:
         """The view, with what it was made of."""
         link = self._peers.links.get(address)
         basis = (
@@ -158,7 +171,7 @@ class PeerViews:
             self._status(address, any(line.online for line in lines.values()), link),
             frozenset() if link is None else link.failed_networks,
             _NO_TUNNEL if link is None else _Tunnel.of(link),
-            self._unread_of.get(address, 0),
+            unread,
         )
         kept = self._kept.get(address)
         return kept if kept is not None and kept[0] == basis else (basis, self._view(address, *basis))

@@ -18,9 +18,9 @@ from app.engine.networks import Networks
 from app.engine.peers import Peers
 from app.engine.roster_views import NetworkViews, PeerViews
 from app.engine.settings import ServerAddress
-from app.engine.state import EngineState, HelperView, Problem, ServerView
+from app.engine.state import EngineState, HelperView, PeerView, Problem, ServerView
 from app.protocol.messages import Departure, shown_name
-from app.protocol.wire import NetworkId, format_address, format_address6, format_network_id
+from app.protocol.wire import Address, NetworkId, format_address, format_address6, format_network_id
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,10 @@ class Snapshots:
         )
         self._last = self._last if state == self._last else state
         return self._last
+
+    def peer(self, address: Address) -> PeerView | None:
+        """One peer alone, without all that a snapshot has besides; None if no network is shared."""
+        return self._peers.view_of(address)
 
 
 def _server(parts: Parts, server: ServerAddress) -> ServerView:

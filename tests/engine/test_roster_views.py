@@ -46,3 +46,16 @@ def test_one_account_has_one_line_for_all_networks_in_which_it_is_called_the_sam
         assert all(one is other for one, other in zip(family.members, games.members, strict=True))
 
     tell(tmp_path, story)
+
+
+def test_one_peer_alone_is_the_same_line_as_among_all(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben = await world.person("anna"), await world.person("ben")
+        await anna.engine.create_network("family", "secret words")
+        await ben.engine.join_network("family", "secret words")
+        await anna.until_connected(ben)
+        await ben.engine.send_chat(anna.address, "hello")
+        await anna.until(lambda: anna.peer(ben).unread == 1)
+        assert anna.engine.peer_details(ben.address).peer == anna.peer(ben)
+
+    tell(tmp_path, story)
