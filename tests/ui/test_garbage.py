@@ -23,10 +23,9 @@ class Knot:
         self._taken_apart_in.append(threading.get_ident())
 
 
-def allocate_much() -> None:
-    """Enough for the automatic collection to look through everything."""
-    for _ in range(300):
-        [[] for _ in range(1_000)]
+def allocate_much() -> list[list[int]]:
+    """Enough for a collection to be due."""
+    return [[] for _ in range(100_000)]
 
 
 def test_cycles_end_in_the_thread_of_the_windows(qapp: QApplication) -> None:
@@ -35,8 +34,9 @@ def test_cycles_end_in_the_thread_of_the_windows(qapp: QApplication) -> None:
     async def story() -> None:
         for _ in range(50):
             Knot(taken_apart_in)
-        await asyncio.to_thread(allocate_much)
+        kept = await asyncio.to_thread(allocate_much)
         await until(lambda: len(taken_apart_in) == 50)
+        assert kept
 
     run_in_qt(qapp, story())
     assert set(taken_apart_in) == {threading.get_ident()}
