@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QApplication
 from app import __version__
 from app.base.logs import set_up_logging
 from app.base.tasks import Tasks
-from app.engine.errors import engine_error, problem_of
+from app.engine.errors import EngineError, engine_error, problem_of
 from app.platform import paths
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
@@ -41,6 +41,8 @@ from app.ui.tray import Tray
 
 logger = logging.getLogger(__name__)
 
+HEAD_START: Final = 5.0
+"""Seconds for which the engine waits for the server on this computer."""
 END_DEADLINE: Final = 20.0
 """Seconds in which everything must have ended; what hangs then is left to the system."""
 
@@ -156,12 +158,19 @@ class App(QObject):
         if self.preferences.error is not None:
             self.actions.show_problem(self.preferences.problem(self.preferences.error))
         if self.preferences.choices.host_server:
-            self.bridge.run(self, self.actions.hosted.start)
+            hosting = self._tasks.start("hosting", self._host())
+            await asyncio.wait([hosting], timeout=HEAD_START)  # else the engine would first find no server here
         await self.session.start()
         if self._launch.link:
             self.actions.open_link(self._launch.link)
         elif self.session.trouble is not None and not self.window.isVisible():
             self.raise_window()  # somebody must learn that nothing runs
+
+    async def _host(self) -> None:
+        try:
+            await self.actions.hosted.start()
+        except EngineError as error:
+            self.actions.show_problem(problem_of(error))
 
     async def _end(self) -> None:
         self.tray.stop()
