@@ -139,18 +139,20 @@ class ChatDatabase:
         """Raises ValueError."""
         return msgspec.msgpack.decode(self._identity.open_from_storage(sealed, purpose), type=kind)
 
-    def _records(self, rows: Iterable[tuple[int, bytes]]) -> tuple[ChatRecord, ...]:
-        """One that can't be opened is left out and counted."""
+    def _records(
+        self, rows: Iterable[tuple[int, bytes]], conversation: Conversation | None = None
+    ) -> tuple[ChatRecord, ...]:
+        """Those that are what their row says, of `conversation` if one is named; others are left out and counted."""
         records = []
         for number, sealed in rows:
             try:
                 record = self._open(sealed, _MESSAGE, ChatRecord)
             except ValueError:
                 record = None
-            if record is not None and record.id == number:  # else somebody swapped rows
-                records.append(record)
+            if record is None or record.id != number or conversation not in (None, record.conversation):
+                self.unreadable += 1  # damaged, or somebody moved what is sealed
             else:
-                self.unreadable += 1
+                records.append(record)
         return tuple(records)
 
     def kept(self) -> KeptChat:
@@ -175,7 +177,7 @@ class ChatDatabase:
             return ()
         query = "SELECT id, sealed FROM message WHERE conversation = ? AND id < ? ORDER BY id DESC LIMIT ?"
         found = self._connection.execute(query, (row.number, before or _NO_ID, limit))
-        return self._records(found)[::-1]
+        return self._records(found, conversation)[::-1]
 
     def find(self, number: int) -> ChatRecord | None:
         """The message with this id."""

@@ -178,6 +178,25 @@ def test_rows_that_were_swapped_or_damaged_are_left_out_and_counted(database: Ch
     assert database.unreadable == 2
 
 
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE message SET conversation = 3 - conversation",
+        "UPDATE conversation SET number = number + 2; UPDATE conversation SET number = 5 - number",
+    ],
+)
+def test_nobody_without_the_key_puts_words_into_the_mouth_of_another(
+    database: ChatDatabase, path: Path, forgery: str
+) -> None:
+    database.write(changes(received(1, "from Ben"), received(2, "from Carl", CARL)), 2)
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript(forgery)
+    again = reopened(database, path)
+    assert texts(again, WITH_BEN) == texts(again, WITH_CARL) == []
+    assert again.unreadable == 2
+    again.close()
+
+
 def test_a_file_of_another_version_is_left_alone(database: ChatDatabase, path: Path) -> None:
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA user_version = 9")
