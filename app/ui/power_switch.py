@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Final
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from app.engine.state import EngineState, ServerStatus
@@ -64,7 +64,8 @@ class PowerSwitch(QAbstractButton):
         }
         self.setAccessibleName(_("Power"))
         self.setAccessibleDescription(words[self.power])
-        self.setToolTip(words[self.power] + " (Ctrl+P)")
+        keys = QKeySequence("Ctrl+P").toString(QKeySequence.SequenceFormat.NativeText)
+        self.setToolTip(f"{words[self.power]} ({keys})")
 
     def sizeHint(self) -> QSize:
         """Qt asks: always the same, with room for the focus ring."""

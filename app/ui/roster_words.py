@@ -67,7 +67,7 @@ def spoken_network(row: NetworkRow) -> str:
 
 def spoken_member(row: MemberRow) -> str:
     """`Ben, direct, 12 milliseconds, verified, 2 unread messages`."""
-    parts = [row.name, _("wants to join") if row.waiting else peer_status(row.status).rstrip("…")]
+    parts = [row.name, _("wants to join") if row.waiting else peer_status(row.status).rstrip("…").rstrip()]
     if row.latency is not None:
         parts.append(spoken_latency(row.latency))
     if row.verified:

@@ -74,7 +74,7 @@ class OpenLink(Dialog):
     """A field to paste an invite link into; what it leads to is shown next."""
 
     def __init__(self, parent: QWidget | None, open_link: Callable[[str], object]) -> None:
-        super().__init__(parent, _("Open an invite link"), _("Paste the link that a friend sent you."), _("&Open"))
+        super().__init__(parent, _("Open an invite link"), _("Paste the link that a friend sent you."), _("&Open it"))
         self._open = open_link
         self.setMinimumWidth(WIDTH)
         self.link = LinkField()
