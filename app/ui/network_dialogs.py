@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QRadioButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -26,7 +25,17 @@ from app.protocol.wire import MAX_NAME, NetworkId
 from app.ui.engine_bridge import EngineBridge
 from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
-from app.ui.widgets import Dialog, Note, PasswordField, problem_named, short_name, text_indent, text_label, under_choice
+from app.ui.widgets import (
+    Dialog,
+    Note,
+    NumberField,
+    PasswordField,
+    problem_named,
+    short_name,
+    text_indent,
+    text_label,
+    under_choice,
+)
 
 MAX_MEMBERS: Final = 0xFFFF
 
@@ -270,7 +279,7 @@ class SetAccess(Dialog):
         self.locked.setChecked(network.locked)
         self.approval = QCheckBox(_("I &approve each new member"))
         self.approval.setChecked(network.approval)
-        self.limit = QSpinBox(minimum=1, maximum=MAX_MEMBERS)
+        self.limit = NumberField(1, MAX_MEMBERS)
         self.limit.setAccelerated(True)
         self.limit.setValue(network.member_limit)
         self.form.addRow(_with_meaning(self.locked, _("Nobody can join while this is on, not even with the password.")))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtWidgets import QComboBox, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QPushButton, QWidget
 
 from app.engine.state import Problem
 from app.protocol.suites import DEFAULT_SUITE, SUITES
@@ -10,7 +10,7 @@ from app.ui.engine_bridge import EngineBridge
 from app.ui.preference_pages import PreferencePage, switch
 from app.ui.translations import _
 from app.ui.verbs import Verbs
-from app.ui.widgets import CopyField, Dialog, Note, text_label
+from app.ui.widgets import CopyField, Dialog, Note, NumberField, text_label
 
 REKEY_RANGE: Final = (30, 3_600)
 """Seconds; the engine takes less, which only costs strength of the processor."""
@@ -47,8 +47,7 @@ class SecurityPage(PreferencePage):
         self.suite = QComboBox()
         for number in sorted(SUITES, reverse=True):
             self.suite.addItem(_suite_text(number), number)
-        self.rekey = QSpinBox()
-        self.rekey.setRange(*REKEY_RANGE)
+        self.rekey = NumberField(*REKEY_RANGE)
         self.rekey.setValue(USUAL_REKEY)
         self.rekey.setSuffix(_(" seconds"))
         self.rekey.setKeyboardTracking(False)

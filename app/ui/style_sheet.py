@@ -139,8 +139,8 @@ def _fields(scheme: Colours) -> str:
 def _ticks(scheme: Colours) -> str:
     check = _drawing("check-light" if scheme.on_accent == "#ffffff" else "check-dark")
     return f"""
-    QCheckBox, QRadioButton {{ spacing: 8px; padding: 2px; border: 2px solid transparent; border-radius: 6px; }}
-    QCheckBox:focus, QRadioButton:focus {{ border-color: {scheme.accent}; }}
+    QCheckBox, QRadioButton {{ spacing: 8px; padding: 3px 0; }}
+    QCheckBox:focus, QRadioButton:focus {{ color: {scheme.accent}; }}
     QCheckBox:disabled, QRadioButton:disabled {{ color: {scheme.offline}; }}
     QCheckBox::indicator, QRadioButton::indicator, QAbstractItemView::indicator, QGroupBox::indicator {{
         width: 16px; height: 16px; background: {scheme.surface}; border: 1px solid {scheme.edge}; border-radius: 4px;
@@ -153,6 +153,11 @@ def _ticks(scheme: Colours) -> str:
     QRadioButton::indicator:checked {{
         background: {scheme.on_accent}; border: 5px solid {scheme.accent}; width: 8px; height: 8px;
     }}
+    QCheckBox::indicator:focus, QRadioButton::indicator:focus {{
+        border: 2px solid {scheme.accent}; width: 14px; height: 14px;
+    }}
+    QCheckBox::indicator:checked:focus {{ border-color: {scheme.text}; }}
+    QRadioButton::indicator:checked:focus {{ border: 5px solid {scheme.text}; width: 8px; height: 8px; }}
     QCheckBox::indicator:disabled, QRadioButton::indicator:disabled {{
         background: {scheme.raised}; border-color: {scheme.border};
     }}
@@ -178,7 +183,7 @@ def _lists(scheme: Colours) -> str:
     QHeaderView {{ background: transparent; border: none; }}
     QHeaderView::section {{
         background: {scheme.surface}; color: {scheme.muted}; border: none; border-bottom: 1px solid {scheme.border};
-        padding: 5px 6px; font-weight: 600;
+        padding: 5px 8px; font-weight: 600;
     }}
     QTableView {{ gridline-color: {scheme.border}; }}
     QTableCornerButton::section {{ background: {scheme.surface}; border: none; }}

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -26,7 +25,7 @@ from app.ui.icons import pixmap
 from app.ui.server_choice import MAX_SERVER, LinkField, ServerFields, form_in
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
-from app.ui.widgets import CopyField, Note, problem_named, text_label
+from app.ui.widgets import CopyField, Note, NumberField, problem_named, text_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +201,7 @@ class HostPage(Page):
         assert line is not None
         line.setMaxLength(MAX_SERVER)
         self.host.setAccessibleName(_("Name or address for others"))
-        self.port = QSpinBox()
-        self.port.setRange(1, 65_534)
+        self.port = NumberField(1, 65_534)
         self.port.setValue(SERVER_PORT)
         box = QWidget()
         form = form_in(box)

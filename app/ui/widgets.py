@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QRadioButton,
     QScrollArea,
+    QSpinBox,
     QStyle,
     QStyleOptionButton,
     QVBoxLayout,
@@ -232,6 +233,15 @@ class PasswordField(QLineEdit):
     def _draw_eye(self) -> None:
         self._eye.setIcon(icon("eye-off" if self.is_shown else "eye", colours().muted))
         self._eye.setToolTip(_("Hide the password") if self.is_shown else _("Show the password"))
+
+
+class NumberField(QSpinBox):
+    """A number, set in from the edge like other fields: a style sheet's padding does not reach it."""
+
+    def __init__(self, smallest: int, largest: int) -> None:
+        super().__init__()
+        self.setRange(smallest, largest)
+        self.lineEdit().setTextMargins(SPACE - 1, 0, 0, 0)
 
 
 class CopyButton(QPushButton):
