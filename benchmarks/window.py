@@ -145,8 +145,8 @@ def show(record: Mapping[str, Any]) -> None:
     print(f"500 peers: {crowd['rss_megabytes']} MB RSS, {crowd['pss_megabytes']} MB PSS")
     held = record["held"]
     print(f"silent server, slow helper: longest event {held['events_ms']['max']} ms of {held['events_ms']['count']}")
-    for name, milliseconds in sorted(held["asked_ms"].items(), key=lambda item: -item[1])[:5]:
-        print(f"  {milliseconds:6.1f} ms  {name}")
+    for name, asked in sorted(held["asked_ms"].items(), key=lambda item: -item[1]["held"])[:6]:
+        print(f"  {asked['held']:6.1f} ms, of them {asked['cpu']:.1f} ms of CPU: {name}")
 
 
 if __name__ == "__main__":

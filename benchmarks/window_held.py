@@ -112,11 +112,12 @@ async def story(application: TimedApplication, world: World, folder: Path) -> No
     tasks.start("slowness", slow_helper(helper))
     server.hold()
     application.start_clock()
-    asked: dict[str, float] = {}
+    asked: dict[str, dict[str, float]] = {}
     for name, ask in asks(desk, window).items():
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.thread_time()
         ask()
-        asked[name] = round(1e3 * (time.perf_counter() - started), 1)
+        held, worked = time.perf_counter() - started, time.thread_time() - cpu
+        asked[name] = {"held": round(1e3 * held, 1), "cpu": round(1e3 * worked, 1)}
         await asyncio.sleep(BETWEEN_ACTIONS)
     await asyncio.sleep(HELPER_SECONDS)
     longest = [asdict(each) for each in application.longest]
