@@ -80,6 +80,11 @@ class PeerStatus(StrEnum):
     UNPROVEN = "unproven"
     """The peer could not prove that it knows the secret of any shared network: no tunnel."""
 
+    @property
+    def has_tunnel(self) -> bool:
+        """Whether the peer can be reached now."""
+        return self in (PeerStatus.DIRECT, PeerStatus.RELAYED)
+
 
 class PathKind(StrEnum):
     """What a tunnel travels over."""
@@ -225,6 +230,14 @@ class EngineState:
     problems: tuple[Problem, ...] = ()
     counters: tuple[tuple[str, int], ...] = ()
     """What engine and pump dropped or refused, by name."""
+
+    def network(self, number: int) -> NetworkView | None:
+        """The network with this id."""
+        return next((each for each in self.networks if each.id == number), None)
+
+    def peer(self, address: str) -> PeerView | None:
+        """The peer with this address."""
+        return next((each for each in self.peers if each.address == address), None)
 
 
 @dataclass(frozen=True, slots=True)

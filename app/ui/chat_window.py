@@ -41,7 +41,6 @@ PAGE: Final = 100
 """Messages that are fetched at once."""
 UPDATE_INTERVAL: Final = 50
 """Milliseconds between two updates of the list."""
-_TUNNELS: Final = (PeerStatus.DIRECT, PeerStatus.RELAYED)
 
 
 class ChatWindow(QWidget):
@@ -143,11 +142,11 @@ class ChatWindow(QWidget):
     def show_state(self, state: EngineState) -> None:
         """Show what this snapshot says of the peer or the network."""
         if self._conversation.network:
-            self._network = next((each for each in state.networks if each.id == self._conversation.network), None)
+            self._network = state.network(self._conversation.network)
             self._has_unread |= self._network is not None and self._network.unread > 0
             self._show_network(state)
         else:
-            self._peer = next((each for each in state.peers if each.address == self._conversation.peer), None)
+            self._peer = state.peer(self._conversation.peer)
             self._has_unread |= self._peer is not None and self._peer.unread > 0
             self._show_peer()
         kept = self._bridge.look(lambda engine: engine.chat_history_kept, True)
@@ -163,7 +162,7 @@ class ChatWindow(QWidget):
             return
         name = shown_name(peer_name(peer))
         reach = Reach.WHEN_CONNECTED
-        if peer.status in _TUNNELS:
+        if peer.status.has_tunnel:
             reach = Reach.NOW
             parts = (peer_status(peer.status).capitalize(), latency(peer.latency))
             line = " · ".join(part for part in parts if part)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.engine.state import EngineState, NetworkView
+from app.engine.state import EngineState
 from app.protocol.conversation import shown_text
 from app.ui.notices import Kind, Notice
 from app.ui.plain_text import short_name, shortened, unmarked
@@ -48,7 +48,7 @@ def _words(notice: Notice, state: EngineState) -> Words:
 
 
 def _name_of(address: str, state: EngineState) -> str:
-    peer = next((each for each in state.peers if each.address == address), None)
+    peer = state.peer(address)
     return short_name(address if peer is None else peer_name(peer))
 
 
@@ -70,7 +70,7 @@ def _join_requests(notice: Notice, state: EngineState) -> Words:
         title = ngettext("{count} friend wants to join", "{count} friends want to join", len(notice.requests))
         return Words(title, _("Approve or reject them in Buri."))
     request = notice.requests[0]
-    network = next((each for each in state.networks if each.id == request.network), None)
+    network = state.network(request.network)
     name = next(
         (each.nickname for each in network.members if each.address == request.address) if network else iter(()), ""
     )
@@ -101,5 +101,5 @@ def _chat(notice: Notice, state: EngineState) -> Words:
 
 
 def _network_name(number: int, state: EngineState) -> str:
-    network: NetworkView | None = next((each for each in state.networks if each.id == number), None)
+    network = state.network(number)
     return "" if network is None else short_name(network.name)

@@ -288,6 +288,6 @@ _NEVER: Final = float("inf")
 
 def _presence(status: PeerStatus) -> bool | None:
     """Whether a peer is there: reachable, or gone; None for all between, which changes nothing."""
-    if status in (PeerStatus.DIRECT, PeerStatus.RELAYED):
+    if status.has_tunnel:
         return True
     return False if status is PeerStatus.OFFLINE else None

@@ -72,9 +72,8 @@ class Notifications(QObject):
         if key not in (APPROVE, REJECT):
             self._open(notice)
             return
-        networks = {each.id: each for each in self._actions.bridge.state.networks}
         for request in notice.requests:
-            network = networks.get(request.network)
+            network = self._actions.bridge.state.network(request.network)
             waiting = () if network is None else network.members
             member = next((each for each in waiting if each.address == request.address), None)
             if network is not None and member is not None and member.status is MemberStatus.PENDING:

@@ -118,8 +118,7 @@ class PeerDetailsWindow(Dialog):
 
     def refresh(self) -> None:
         """Look again. The last that was known stays when the peer is gone."""
-        address = self._details.peer.address
-        view = next((each for each in self._bridge.state.peers if each.address == address), None)
+        view = self._bridge.state.peer(self._details.peer.address)
         if self.gone.isHidden() is (view is None):
             self.gone.setVisible(view is None)
             self.fit()

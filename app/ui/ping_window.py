@@ -12,7 +12,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFont, QKeySequence, QShortcut
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from app.engine.state import Conversation, EngineState, PeerStatus, PeerView, Problem, RoundTrip
+from app.engine.state import Conversation, EngineState, PeerView, Problem, RoundTrip
 from app.protocol.messages import shown_name
 from app.protocol.wire import parse_address
 from app.ui.contact_header import ContactHeader, Rule
@@ -29,7 +29,6 @@ from app.ui.widgets import CopyButton, text_label
 INTERVALS: Final = (0.2, 1.0, 5.0)
 SPANS: Final = (60.0, 300.0, 1_800.0, None)
 """Seconds that the graph shows; None for all that is kept."""
-_TUNNELS: Final = (PeerStatus.DIRECT, PeerStatus.RELAYED)
 
 
 class Figure(QWidget):
@@ -166,7 +165,7 @@ class PingWindow(QWidget):
         self.show_state(self._bridge.state)
 
     def _follow_wish(self) -> None:
-        possible = self._bridge.has_engine and self._peer is not None and self._peer.status in _TUNNELS
+        possible = self._bridge.has_engine and self._peer is not None and self._peer.status.has_tunnel
         if self._is_wanted and possible and self._call is None:
             self._start()
         elif not (self._is_wanted and possible):
@@ -200,7 +199,7 @@ class PingWindow(QWidget):
 
     def show_state(self, state: EngineState) -> None:
         """Show what this snapshot says of the peer, and start or stop by it."""
-        self._peer = next((each for each in state.peers if each.address == self._address), None)
+        self._peer = state.peer(self._address)
         scheme = colours()
         if self._peer is None:
             self.header.tell(self._name, _("You share no network now."), "offline", scheme.offline)
@@ -208,7 +207,7 @@ class PingWindow(QWidget):
             peer = self._peer
             self._name = shown_name(peer_name(peer))
             parts = (peer_status(peer.status).capitalize(), peer.endpoint, latency(peer.latency))
-            line = " · ".join(part for part in parts if part) if peer.status in _TUNNELS else explained(peer.status)
+            line = " · ".join(part for part in parts if part) if peer.status.has_tunnel else explained(peer.status)
             self.header.tell(self._name, line, STATUS_ICONS[peer.status], status_colour(peer.status, scheme))
         self.setWindowTitle(_("Ping to {name}").format(name=self._name))
         for button in (self._chat_button, self._details_button):

@@ -138,7 +138,7 @@ class Roster:
             name=member_name(member, peer),
             status=status,
             waiting=waiting,
-            latency=_shown_latency(peer) if status in (PeerStatus.DIRECT, PeerStatus.RELAYED) else None,
+            latency=_shown_latency(peer) if status.has_tunnel else None,
             verified=peer is not None and peer.verified and not waiting,
             is_owner=member.is_owner,
             unread=peer.unread if peer is not None else 0,

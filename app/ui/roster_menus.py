@@ -13,7 +13,6 @@ from app.engine.state import Conversation, NetworkStatus, PeerStatus, PeerView
 from app.ui.actions import Actions
 from app.ui.icons import icon
 from app.ui.roster import MemberRow, NetworkRow
-from app.ui.roster_words import TUNNELS
 from app.ui.theme import colours
 from app.ui.translations import _
 
@@ -85,7 +84,7 @@ def member_entries(actions: Actions, row: MemberRow, network: NetworkRow) -> Ent
 
 def _peer_entries(actions: Actions, peer: PeerView) -> Entries:
     blocked = peer.status is PeerStatus.BLOCKED
-    up = peer.status in TUNNELS
+    up = peer.status.has_tunnel
     yield Entry(_("&Chat"), lambda: actions.open_chat(Conversation(peer.address)), "chat", "Return", not blocked)
     yield Entry(_("&Ping"), lambda: actions.open_ping(peer), "ping", "Ctrl+G", not blocked)
     yield Entry(_("&Browse shares"), lambda: actions.browse_shares(peer), "folder", "Ctrl+B", up)

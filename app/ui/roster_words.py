@@ -8,12 +8,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from html import escape
 
-from app.engine.state import NetworkStatus, PeerStatus, PeerView, Protection
+from app.engine.state import NetworkStatus, PeerView, Protection
 from app.ui.roster import MemberRow, NetworkRow
 from app.ui.status_words import explained, latency, peer_status, spoken_latency
 from app.ui.translations import _, ngettext
-
-TUNNELS = (PeerStatus.DIRECT, PeerStatus.RELAYED)
 
 
 def network_line(row: NetworkRow) -> str:
@@ -122,7 +120,7 @@ def _member_tooltip(row: MemberRow, networks: Mapping[int, str]) -> Iterable[str
     if peer is None:
         yield row.address
         return
-    if row.status in TUNNELS:
+    if row.status.has_tunnel:
         yield from _path(row, peer)
     yield _("Verified by its safety number.") if peer.verified else ""
     yield f"{peer.address}   {peer.address6}"

@@ -16,7 +16,6 @@ from app.ui.status_words import server_line
 from app.ui.translations import ngettext
 
 SIZES: Final = (16, 22, 24, 32, 48, 64)
-REACHED: Final = (PeerStatus.DIRECT, PeerStatus.RELAYED)
 
 
 class TrayState(StrEnum):
@@ -64,7 +63,7 @@ def tooltip(state: EngineState) -> str:
     """Where the server's connection stands, and how many friends are there. Some desktops take it for HTML."""
     lines = [f"Buri · {server_line(state, '')}"]
     if state.power:
-        online = sum(each.status in REACHED for each in state.peers)
+        online = sum(each.status.has_tunnel for each in state.peers)
         lines.append(ngettext("{count} friend online", "{count} friends online", online))
     unread = sum(each.unread for each in state.peers) + sum(each.unread for each in state.networks)
     if unread:

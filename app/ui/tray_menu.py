@@ -15,7 +15,6 @@ from app.ui.actions import Actions
 from app.ui.plain_text import menu_text
 from app.ui.status_words import peer_name
 from app.ui.translations import _, ngettext
-from app.ui.tray_icon import REACHED
 
 MOST_NETWORKS: Final = 20
 MOST_PEERS: Final = 20
@@ -54,7 +53,7 @@ class MenuPlan:
 def menu_plan(state: EngineState, usable: bool) -> MenuPlan:
     """What the menu holds at this snapshot, those with the first names first."""
     networks = sorted((_network_entry(each) for each in state.networks if _is_in(each)), key=_order)
-    peers = sorted((_peer_entry(each) for each in state.peers if each.status in REACHED), key=_order)
+    peers = sorted((_peer_entry(each) for each in state.peers if each.status.has_tunnel), key=_order)
     return MenuPlan(
         usable,
         state.power,
@@ -170,10 +169,9 @@ class TrayMenu(QMenu):
             self._actions.invite(network)
 
     def _ping(self, entry: PeerEntry) -> None:
-        peers = self._actions.bridge.state.peers
-        peer = next((each for each in peers if each.address == entry.address), None)
+        peer = self._actions.bridge.state.peer(entry.address)
         if peer is not None:
             self._actions.open_ping(peer)
 
     def _network(self, entry: NetworkEntry) -> NetworkView | None:
-        return next((each for each in self._actions.bridge.state.networks if each.id == entry.id), None)
+        return self._actions.bridge.state.network(entry.id)

@@ -28,8 +28,6 @@ NOON = 1_792_411_200.0
 OWN_ADDRESS = "10.73.0.2"
 FAMILY, MINECRAFT, WORKSHOP, LAN_PARTY, CHESS = 104_512_338, 2_071_884_120, 733_019_456, 1_550_200_417, 98_411_002
 
-_TUNNELS = (PeerStatus.DIRECT, PeerStatus.RELAYED)
-
 
 def address6(address: str) -> str:
     """The IPv6 form, as the engine makes it."""
@@ -58,7 +56,7 @@ def peer(
 ) -> PeerView:
     """Somebody at 10.73.0.NUMBER, or further on."""
     address = f"10.73.{number // 256}.{number % 256}"
-    live = status in _TUNNELS
+    live = status.has_tunnel
     view = PeerView(
         address=address,
         address6=address6(address),
