@@ -39,7 +39,6 @@ TEST_PROGRAMS = {
     "openssl": "openssl",
     "ssh-keygen": "openssh-client",
     "Xvfb": "xvfb",
-    "xauth": "xauth",
     "openbox": "openbox",
     "trayer": "trayer",
     "xdotool": "xdotool",
@@ -270,9 +269,13 @@ def make_environment() -> None:
 
 def with_privileges(*argv: str) -> list[str]:
     """A command as root that leaves no files of root's in the checkout, and knows the way to the person's screen."""
-    settings = ["PYTHONDONTWRITEBYTECODE=1", f"PATH={SEARCH_PATH}"]
-    settings += [f"{name}={os.environ[name]}" for name in SCREEN_VARIABLES if name in os.environ]
+    settings = ["PYTHONDONTWRITEBYTECODE=1", f"PATH={SEARCH_PATH}", *screen_settings()]
     return [*as_root(), "env", *settings, *argv]
+
+
+def screen_settings() -> list[str]:
+    """What leads to the person's screen, as words for `env`."""
+    return [f"{name}={os.environ[name]}" for name in SCREEN_VARIABLES if name in os.environ]
 
 
 def has_screen() -> bool:

@@ -32,6 +32,16 @@ def test_the_demo_takes_no_arguments() -> None:
     assert "unknown arguments: --fast" in done.stderr
 
 
+def test_the_way_to_the_screen_is_kept_for_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in run.SCREEN_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert not run.has_screen()
+    assert run.screen_settings() == []
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    assert run.has_screen()
+    assert run.screen_settings() == ["WAYLAND_DISPLAY=wayland-0"]
+
+
 def test_it_names_the_package_of_a_missing_program() -> None:
     missing = run.missing_packages({"sh": "dash", "no-such-program-anywhere": "some-package"})
     assert missing == ["some-package"]
