@@ -5,6 +5,7 @@ the first one's window. The window is shown first; engine, tray and hosted serve
 """
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -43,8 +44,10 @@ logger = logging.getLogger(__name__)
 
 HEAD_START: Final = 5.0
 """Seconds for which the engine waits for the server on this computer."""
-END_DEADLINE: Final = 20.0
+END_DEADLINE: Final = 10.0
 """Seconds in which everything must have ended; what hangs then is left to the system."""
+THREADS_DEADLINE: Final = 5.0
+"""Seconds that threads have after that. One may wait for a person who unlocks the keyring, and can't be ended."""
 
 
 def run(launch: Launch) -> int:
@@ -74,12 +77,16 @@ def _run_first(application: "Application", launch: Launch, instance: SingleInsta
             asyncio.set_event_loop(loop)
             return _run_in(loop, App(application, launch, instance))
     finally:
+        faulthandler.cancel_dump_traceback_later()
         garbage.end()
 
 
 def _run_in(loop: asyncio.AbstractEventLoop, app: "App") -> int:
     try:
-        return loop.run_until_complete(app.live())
+        code = loop.run_until_complete(app.live())
+        if sys.stderr is not None:
+            faulthandler.dump_traceback_later(THREADS_DEADLINE, exit=True)
+        return code
     except RuntimeError as error:
         if loop.is_running() or "Event loop stopped" not in str(error):
             raise

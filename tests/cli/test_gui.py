@@ -1,6 +1,7 @@
 """`buri gui` as a process: one for each home, ended in order, and plain words where there is no screen."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.protocol.invite import Invite, format_invite
+from app.protocol.keys import format_fingerprint
 from tests.ui.home import free_port, on_loopback
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,10 +29,11 @@ class Place:
         self.home = home
         self.environment = {**clean, "BURI_HOME": str(home), "QT_QPA_PLATFORM": "offscreen", **environment}
 
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
+    async def start(self, *words: str, key_file: bool = True) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
+        options = ["--log-level", "info", *(["--key-file"] if key_file else [])]
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app", "gui", "--log-level", "info", "--key-file", *words),
+            *(sys.executable, "-m", "app", "gui", *options, *words),
             cwd=ROOT,
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -39,9 +42,9 @@ class Place:
         )
 
     @asynccontextmanager
-    async def running(self, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def running(self, *words: str, key_file: bool = True) -> AsyncIterator[asyncio.subprocess.Process]:
         """Started, and listening for a second start."""
-        process = await self.start(*words)
+        process = await self.start(*words, key_file=key_file)
         try:
             async with asyncio.timeout(PATIENCE):
                 await logs(process, "the app runs")
@@ -114,6 +117,39 @@ def test_its_hosted_server_ends_with_it_even_if_it_is_killed(tmp_path: Path) -> 
                 await ended(app)
                 async with asyncio.timeout(PATIENCE):
                     await gone(server)
+
+    asyncio.run(story())
+
+
+WAITING_KEYRING = """
+import threading
+from keyring.backend import KeyringBackend
+
+class Keyring(KeyringBackend):
+    priority = 9
+
+    def get_password(self, service, username):
+        print("the keyring asks", flush=True)
+        threading.Event().wait()
+
+    def set_password(self, service, username, password):
+        raise OSError("nothing is kept")
+"""
+
+
+def test_it_ends_although_nobody_unlocks_the_keyring(tmp_path: Path) -> None:
+    async def story() -> None:
+        (tmp_path / "asking.py").write_text(WAITING_KEYRING)
+        place = Place(tmp_path / "home", PYTHONPATH=str(tmp_path), PYTHON_KEYRING_BACKEND="asking.Keyring")
+        settings = {"version": 1, "server": {"host": "192.0.2.1", "fingerprint": format_fingerprint(bytes(32))}}
+        (place.home / "config").mkdir(parents=True)
+        (place.home / "config" / "settings.json").write_text(json.dumps(settings))
+        async with place.running(key_file=False) as app:
+            assert app.stdout is not None
+            async with asyncio.timeout(PATIENCE):
+                assert await app.stdout.readline() == b"the keyring asks\n"
+            app.terminate()
+            await ended(app)
 
     asyncio.run(story())
 
