@@ -113,7 +113,7 @@ class Preferences(QObject):
             raise PreferencesError(f"{self.path}: too large")
         try:
             return msgspec.json.decode(data, type=Choices)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise PreferencesError(f"{self.path}: {error}") from error
 
     def start_fresh(self) -> None:

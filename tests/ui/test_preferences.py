@@ -25,7 +25,7 @@ def test_choices_survive_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"[]", b'{"colours": "pink"}', b"\xff", b"[" * 100_000, b"x" * (MAX_FILE + 1)]
+    "content", [b"{", b"[]", b'{"colours": "pink"}', b"\xff", b'{"later":' + b"[" * 100_000, b"x" * (MAX_FILE + 1)]
 )
 def test_a_broken_file_is_told_left_alone_and_replaced_only_on_demand(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "window.json"
