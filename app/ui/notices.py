@@ -150,8 +150,9 @@ class Notices:
             self._lost_since = now
 
     def _log_out(self) -> None:
-        """By choice: nothing of this is news."""
+        """By choice: nothing of this is news. The next account may have smaller numbers for its messages."""
         self._quiet_until = self._lost_since = None
+        self._last_message = -1
         self._lost_told = self._back = False
         self._changes.clear()
         self._presence.clear()

@@ -267,6 +267,16 @@ def test_own_messages_and_old_ones_are_no_news() -> None:
     assert len(day.told) == 1
 
 
+def test_messages_of_another_account_are_news_whatever_their_numbers() -> None:
+    day = settled(BEN)
+    day.hear(message(7))
+    day.see(power=False, server=replace(SERVER, status=ServerStatus.LOGGED_OUT))
+    day.see(power=True, server=SERVER)
+    day.wait(600)
+    day.hear(message(1))
+    assert day.kinds == [Kind.CHAT, Kind.CHAT]
+
+
 def test_a_crowd_makes_few_notices() -> None:
     day = Day()
     everybody = crowd()
