@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from PySide6.QtWidgets import QPushButton
+
 from app.engine.state import Problem
 from app.ui.translations import _
 from app.ui.verbs import Verbs
@@ -19,6 +21,13 @@ class Mend:
 
     text: str
     act: Callable[[], object]
+
+    def button(self) -> QPushButton:
+        """A new button for it."""
+        button = QPushButton(self.text)
+        button.setAutoDefault(False)
+        button.clicked.connect(lambda _checked=False: self.act())
+        return button
 
 
 def mends_of(actions: Verbs, problem: Problem) -> tuple[Mend, ...]:

@@ -135,9 +135,8 @@ class ProblemBanner(QFrame):
             self._row.removeWidget(old)
             old.hide()
             old.deleteLater()
-        self.buttons = [QPushButton(mend.text) for mend in mends]
-        for button, mend in zip(self.buttons, mends, strict=True):
-            button.clicked.connect(lambda _checked=False, act=mend.act: act())
+        self.buttons = [mend.button() for mend in mends]
+        for button in self.buttons:
             self._row.addWidget(button)
         self._fit()
 

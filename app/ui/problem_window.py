@@ -108,10 +108,8 @@ class ProblemWindow(QDialog):
             if widget is not None:
                 widget.deleteLater()
         for mend in mends_of(self._actions, problem):
-            button = QPushButton(mend.text)
-            button.setAutoDefault(False)
+            button = mend.button()
             button.clicked.connect(self.next)
-            button.clicked.connect(mend.act)
             self._mends.addWidget(button)
 
     def _count(self) -> None:

@@ -17,7 +17,7 @@ from app.protocol.messages import checked_name
 from app.protocol.wire import RemoteProtocolError
 from app.ui.hosted_server import LOCAL_HOST
 from app.ui.icons import icon
-from app.ui.mends import mends_of
+from app.ui.mends import Mend, mends_of
 from app.ui.theme import SPACE
 from app.ui.translations import _
 from app.ui.verbs import Verbs
@@ -95,14 +95,11 @@ class Welcome(QDialog):
                 _("Nobody of you has one yet: this computer becomes the meeting point, and you get a link to share."),
             ),
         )
-        for card, target in zip(self.cards, ("link_page", "server_page", "host_page"), strict=True):
-            card.clicked.connect(partial(self._choose, target))
+        for card, target in zip(self.cards, (self.link_page, self.server_page, self.host_page), strict=True):
+            card.clicked.connect(partial(self.go_to, target))
             layout.addWidget(card)
         layout.addStretch(1)
         return page
-
-    def _choose(self, target: str) -> None:
-        self.go_to(getattr(self, target))
 
     def _lay_out(self) -> None:
         self.back = QPushButton(_("&Back"))
@@ -154,7 +151,7 @@ class Welcome(QDialog):
         self._show_mends(())
         self.back.setVisible(isinstance(page, Page))
         self.accept_button.setVisible(page is not self.choices)
-        self.accept_button.setText(page.accept_text if isinstance(page, Page) else _("&Create a network…"))
+        self.accept_button.setText(page.accept_text if isinstance(page, Page) else _("C&reate a network…"))
         self._set_busy(False)
         if isinstance(page, LinkPage | ServerPage):
             page.field.setFocus()
@@ -197,7 +194,7 @@ class Welcome(QDialog):
         await hosted.create(wish.nickname, wish.server.port)
         await hosted.start()
         invite = await hosted.invite(wish.server.public_host)
-        self._actions.preferences.change(host_server=True)
+        self._actions.prefer(host_server=True)
         own = Invite(LOCAL_HOST, invite.port, invite.fingerprint)
         await self._actions.session.use_server(own, wish.nickname, invite.host)
 
@@ -234,18 +231,15 @@ class Welcome(QDialog):
         self._set_busy(False)
         self.problem.tell(problem)
         self._show_mends(
-            [(mend.text, mend.act) for mend in mends_of(self._actions, problem)]
+            mends_of(self._actions, problem)
             if problem.code not in ("server-not-configured", "hosted-server-failed")
             else ()
         )
 
-    def _show_mends(self, mends: Sequence[tuple[str, object]]) -> None:
+    def _show_mends(self, mends: Sequence[Mend]) -> None:
         while (item := self._mends.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.deleteLater()
-        for text, act in mends:
-            button = QPushButton(text)
-            button.setAutoDefault(False)
-            button.clicked.connect(act)
-            self._mends.addWidget(button)
+        for mend in mends:
+            self._mends.addWidget(mend.button())

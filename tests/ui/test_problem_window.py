@@ -12,10 +12,12 @@ from app.ui import mends
 from app.ui.about import About
 from app.ui.mends import mends_of
 from app.ui.problem_window import MAX_WAITING, ProblemWindow
+from app.ui.server_dialogs import ChangeServer
 from tests.ui.hands import shown
 from tests.ui.world import Desk
 
 BUSY, LOST = problem_of(engine_error("server-busy")), problem_of(engine_error("helper-lost"))
+WRONG_SERVER = problem_of(engine_error("server-wrong-key", server="192.0.2.7:12975", fingerprint="SHA256:other"))
 
 
 def test_problems_wait_in_line_and_the_same_is_told_once(qapp: QApplication, tmp_path: Path) -> None:
@@ -55,6 +57,15 @@ def test_a_button_mends_and_the_problem_is_gone(qapp: QApplication, tmp_path: Pa
     next(each for each in window.findChildren(QPushButton) if "helper" in each.text()).click()
     assert asked == ["helper"]
     assert not shown(ProblemWindow)
+
+
+def test_a_wrong_server_is_mended_by_another_one(qapp: QApplication, tmp_path: Path) -> None:
+    actions = Desk(tmp_path).actions
+    actions.show_problem(WRONG_SERVER)
+    (window,) = shown(ProblemWindow)
+    next(each for each in window.findChildren(QPushButton) if "server" in each.text()).click()
+    (change,) = shown(ChangeServer)
+    change.close()
 
 
 def test_every_code_that_has_a_mend_is_one_that_can_be_met(qapp: QApplication, tmp_path: Path) -> None:
