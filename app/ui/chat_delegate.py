@@ -26,6 +26,7 @@ from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOpti
 from app.engine.state import ChatStatus
 from app.ui.chat_model import ChatModel, Row
 from app.ui.chat_text import units
+from app.ui.colours import mixed
 from app.ui.icons import pixmap
 from app.ui.theme import RADIUS, SPACE, colours
 from app.ui.translations import _
@@ -235,7 +236,7 @@ class ChatDelegate(QStyledItemDelegate):
             painter.setFont(self._strong)
             painter.setPen(QColor(scheme.accent))
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
-            painter.setPen(QPen(_mixed(scheme.accent, scheme.surface, 0.5), 1))
+            painter.setPen(QPen(QColor(mixed(scheme.surface, scheme.accent, 0.5)), 1))
             y = round(middle.y()) + 0.5
             painter.drawLine(QPointF(box.left(), y), QPointF(middle.x() - word_width / 2, y))
             painter.drawLine(QPointF(middle.x() + word_width / 2, y), QPointF(box.right(), y))
@@ -260,11 +261,11 @@ class ChatDelegate(QStyledItemDelegate):
 
     def _paint_bubble(self, painter: QPainter, row: Row, layout: Layout, selected: bool) -> None:
         scheme = colours()
-        fill = _mixed(scheme.accent, scheme.surface, 0.2) if row.is_own else QColor(scheme.raised)
+        fill = mixed(scheme.surface, scheme.accent, 0.2) if row.is_own else scheme.raised
         if selected:
-            fill = _mixed(scheme.accent, scheme.surface, 0.45)
+            fill = mixed(scheme.surface, scheme.accent, 0.45)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(fill)
+        painter.setBrush(QColor(fill))
         painter.drawRoundedRect(layout.bubble, RADIUS + 4, RADIUS + 4)
         if layout.words is not None:
             painter.save()
@@ -350,13 +351,3 @@ def _link_format(text: str, start: int, target: str) -> QTextLayout.FormatRange:
     form.setFontUnderline(True)
     part.format = form
     return part
-
-
-def _mixed(top: str, below: str, share: float) -> QColor:
-    """`share` of one colour over another."""
-    over, under = QColor(top), QColor(below)
-    return QColor.fromRgbF(
-        over.redF() * share + under.redF() * (1 - share),
-        over.greenF() * share + under.greenF() * (1 - share),
-        over.blueF() * share + under.blueF() * (1 - share),
-    )

@@ -5,6 +5,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from PySide6.QtGui import QColor
+
 
 @dataclass(frozen=True, slots=True)
 class Colours:
@@ -74,3 +76,13 @@ DARK: Final = Colours(
     blocked="#ff7a6e",
     attention="#f2b04a",
 )
+
+
+def mixed(colour: str, other: str, share: float) -> str:
+    """`share` of `other` mixed into `colour`."""
+    near, far = QColor(colour), QColor(other)
+    return QColor(
+        round(near.red() + (far.red() - near.red()) * share),
+        round(near.green() + (far.green() - near.green()) * share),
+        round(near.blue() + (far.blue() - near.blue()) * share),
+    ).name()

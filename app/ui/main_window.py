@@ -39,7 +39,6 @@ from app.ui.theme import SPACE, colours
 from app.ui.translations import _
 
 SMALLEST: Final = QSize(300, 400)
-FIRST_START: Final = "server-not-configured"
 
 
 class MainWindow(QMainWindow):
@@ -163,17 +162,16 @@ class MainWindow(QMainWindow):
 
     def _problems(self, state: EngineState) -> list[Problem]:
         trouble = self._actions.session.trouble
-        own = [] if trouble is None or trouble.code == FIRST_START else [trouble]
+        own = [] if trouble is None or self._actions.session.is_first_start else [trouble]
         return [*own, *state.problems]
 
     def _page(self, state: EngineState, usable: bool) -> Page | None:
         """What stands where the roster would be; None if there is one."""
         if state.networks:
             return None
-        trouble = self._actions.session.trouble
-        if trouble is not None and trouble.code == FIRST_START:
+        if self._actions.session.is_first_start:
             return self._first_start()
-        if trouble is not None:
+        if self._actions.session.trouble is not None:
             return Page("mark", _("Buri is not running"), _("What is wrong, and what to do, stands above."))
         if not usable:
             return Page("mark", _("Starting…"), "")

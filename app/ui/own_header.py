@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QFont, QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -22,14 +22,14 @@ from PySide6.QtWidgets import (
 
 from app.engine.state import EngineState, ServerStatus
 from app.ui.actions import Actions
+from app.ui.contact_header import ElidedLabel
 from app.ui.icons import icon, sharp_pixmap
 from app.ui.power_switch import PowerSwitch
 from app.ui.status_words import server_line
 from app.ui.theme import SPACE, Colours, colours
 from app.ui.translations import _
+from app.ui.widgets import COPIED_FOR
 
-COPIED_FOR: Final = 2_000
-"""Milliseconds for which the button says that it copied."""
 SIGN: Final = 12
 TEXT_INSET: Final = 6
 """Between the edge of the nickname's button and its text."""
@@ -72,17 +72,6 @@ class NameButton(QPushButton):
         self.setText(metrics.elidedText(self.name, Qt.TextElideMode.ElideRight, room).replace("&", "&&"))
 
 
-class Line(QLabel):
-    """One muted line, cut off where there is no room."""
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Qt asks: as much of the text as there is room for."""
-        painter = QPainter(self)
-        painter.setPen(QColor(colours().muted))
-        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), shown)
-
-
 class OwnHeader(QFrame):
     """This computer on the server."""
 
@@ -95,7 +84,7 @@ class OwnHeader(QFrame):
         self.copy_button = QToolButton()
         self.power = PowerSwitch()
         self.menu_button = QToolButton()
-        self._sign, self.server = QLabel(), Line()
+        self._sign, self.server = QLabel(), ElidedLabel()
         self._set_up(menu)
         self._lay_out()
         self.name.clicked.connect(actions.edit_nickname)
@@ -121,7 +110,7 @@ class OwnHeader(QFrame):
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu_button.setToolTip(_("Menu (F10)"))
         self.menu_button.setAccessibleName(_("Menu"))
-        self.server.setTextFormat(Qt.TextFormat.PlainText)
+        self.server.setProperty("muted", True)
         self.server.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def _lay_out(self) -> None:
@@ -159,7 +148,7 @@ class OwnHeader(QFrame):
         self.power.setVisible(usable)
         self.copy_button.setToolTip(_("Copy your address"))
         line = server_line(state, _clock(server.retry_at)) if usable else _("Not running")
-        self.server.setText(line)
+        self.server.say(line)
         self.server.setToolTip(_server_tip(state) if usable else "")
         name, colour = _server_sign(server.status if usable else ServerStatus.LOGGED_OUT, colours())
         self._sign.setPixmap(sharp_pixmap(name, SIGN, colour, self.devicePixelRatioF()))

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 from app.engine.state import Conversation, NetworkStatus, PeerStatus, PeerView
 from app.ui.actions import Actions
 from app.ui.icons import icon
+from app.ui.plain_text import menu_text
 from app.ui.roster import MemberRow, NetworkRow
 from app.ui.theme import colours
 from app.ui.translations import _
@@ -78,7 +79,7 @@ def member_entries(actions: Actions, row: MemberRow, network: NetworkRow) -> Ent
         yield from _peer_entries(actions, row.peer)
     if network.is_owner:
         yield None
-        text = _("&Evict from {network}…").format(network=_plain(network.name))
+        text = _("&Evict from {network}…").format(network=menu_text(network.name))
         yield Entry(text, lambda: actions.evict(network.view, row.member), "leave", "Delete", grave=True)
 
 
@@ -89,7 +90,7 @@ def _peer_entries(actions: Actions, peer: PeerView) -> Entries:
     yield Entry(_("&Ping"), lambda: actions.open_ping(peer), "ping", "Ctrl+G", not blocked)
     yield Entry(_("&Browse shares"), lambda: actions.browse_shares(peer), "folder", "Ctrl+B", up)
     yield from (
-        Entry(_plain(each.name), lambda each=each: actions.run_command(each, peer), "command", enabled=up)  # type: ignore[misc]
+        Entry(menu_text(each.name), lambda each=each: actions.run_command(each, peer), "command", enabled=up)  # type: ignore[misc]
         for each in actions.preferences.choices.commands
     )
     yield None
@@ -131,8 +132,3 @@ def entry_for(entries: Entries, keys: QKeySequence) -> Entry | None:
         if entry is not None and entry.enabled and entry.shortcut and keys == QKeySequence(entry.shortcut):
             return entry
     return None
-
-
-def _plain(name: str) -> str:
-    """A name in a menu: its ampersands are no mnemonics."""
-    return name.replace("&", "&&")

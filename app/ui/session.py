@@ -88,7 +88,7 @@ class Session(QObject):
         self.launch = launch
         self.profile: Profile | None = None
         self.trouble: Problem | None = None
-        """Why no engine runs; `server-not-configured` is the first start."""
+        """Why no engine runs."""
         self.starting = False
         self._storage, self._passphrase = launch.storage, launch.passphrase
         self._helper = helper
@@ -97,6 +97,11 @@ class Session(QObject):
         self._control: ControlServer | None = None
         self._switching = asyncio.Lock()
         """Held while the engine is started, stopped or its files are changed."""
+
+    @property
+    def is_first_start(self) -> bool:
+        """Whether nothing is wrong but that no server has been chosen yet."""
+        return self.trouble is not None and self.trouble.code == "server-not-configured"
 
     # --- start and stop
 

@@ -4,10 +4,10 @@ Fields, buttons and ticks have one height and one corner; whoever has the keyboa
 its room from the padding, so that nothing moves. Drawings that a style sheet needs are in resources/icons/style.
 """
 
-from PySide6.QtGui import QColor, QFont
+from PySide6.QtGui import QFont
 
 from app.base.resources import resource_folder
-from app.ui.colours import Colours
+from app.ui.colours import Colours, mixed
 
 
 def style_sheet(scheme: Colours, font: QFont) -> str:
@@ -29,16 +29,6 @@ def style_sheet(scheme: Colours, font: QFont) -> str:
 
 def _drawing(name: str) -> str:
     return f'url("{(resource_folder() / "icons" / "style" / name).as_posix()}.svg")'
-
-
-def _between(colour: str, other: str, share: float) -> str:
-    """`share` of `other` mixed into `colour`."""
-    near, far = QColor(colour), QColor(other)
-    return QColor(
-        round(near.red() + (far.red() - near.red()) * share),
-        round(near.green() + (far.green() - near.green()) * share),
-        round(near.blue() + (far.blue() - near.blue()) * share),
-    ).name()
 
 
 def _text(scheme: Colours, points: float) -> str:
@@ -65,18 +55,18 @@ def _buttons(scheme: Colours) -> str:
         background: {scheme.accent}; color: {scheme.on_accent}; border-color: {scheme.accent};
     }}
     QPushButton:default:hover, QPushButton[main="true"]:hover {{
-        background: {_between(scheme.accent, scheme.text, 0.12)};
+        background: {mixed(scheme.accent, scheme.text, 0.12)};
     }}
     QPushButton:default:pressed, QPushButton[main="true"]:pressed {{
-        background: {_between(scheme.accent, scheme.text, 0.22)};
+        background: {mixed(scheme.accent, scheme.text, 0.22)};
     }}
     QPushButton:default:focus, QPushButton[main="true"]:focus {{ border-color: {scheme.text}; }}
     QPushButton[destructive="true"] {{ color: {scheme.blocked}; border-color: {scheme.blocked}; }}
     QPushButton[destructive="true"]:default {{
         background: {scheme.blocked}; color: {scheme.on_accent}; border-color: {scheme.blocked};
     }}
-    QPushButton[destructive="true"]:default:hover {{ background: {_between(scheme.blocked, scheme.text, 0.12)}; }}
-    QPushButton[destructive="true"]:default:pressed {{ background: {_between(scheme.blocked, scheme.text, 0.22)}; }}
+    QPushButton[destructive="true"]:default:hover {{ background: {mixed(scheme.blocked, scheme.text, 0.12)}; }}
+    QPushButton[destructive="true"]:default:pressed {{ background: {mixed(scheme.blocked, scheme.text, 0.22)}; }}
     QPushButton[destructive="true"]:default:focus {{ border-color: {scheme.text}; }}
     QPushButton:disabled, QPushButton:default:disabled, QPushButton[main="true"]:disabled,
     QPushButton[destructive="true"]:disabled, QPushButton[destructive="true"]:default:disabled {{
@@ -210,7 +200,7 @@ def _frames(scheme: Colours) -> str:
     QAbstractButton[card="true"]:hover {{ border-color: {scheme.accent}; }}
     QAbstractButton[card="true"]:focus {{ border: 2px solid {scheme.accent}; }}
     QFrame#problem {{
-        background: {scheme.banner}; border: 1px solid {_between(scheme.banner, scheme.attention, 0.4)};
+        background: {scheme.banner}; border: 1px solid {mixed(scheme.banner, scheme.attention, 0.4)};
         border-radius: 8px;
     }}
     QGroupBox {{ border: none; margin-top: 26px; padding: 0; font-weight: 600; }}

@@ -19,7 +19,6 @@ LOOK_EVERY: Final = 3_000
 """Milliseconds between two looks for a tray."""
 GIVE_UP_AFTER: Final = 4
 """Looks; then the window must be there. A tray is looked for all the same."""
-FIRST_START: Final = "server-not-configured"
 
 
 class Tray(QObject):
@@ -122,8 +121,8 @@ class Tray(QObject):
     def _show(self) -> None:
         if self._icon is None:
             return
-        state, trouble = self._actions.bridge.state, self._actions.session.trouble
-        shown = tray_state(state, trouble is not None and trouble.code != FIRST_START)
+        state, session = self._actions.bridge.state, self._actions.session
+        shown = tray_state(state, session.trouble is not None and not session.is_first_start)
         if shown is not self._shown:
             self._shown = shown
             self._icon.setIcon(drawing(shown))
