@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.cli.outcome import CommandError, ExitCode, command_error
 from app.engine.errors import EngineError
-from app.engine.identity import choose_storage, read_passphrase
+from app.engine.identity import PASSPHRASE_VARIABLE, choose_storage, read_passphrase
 
 
 def run(arguments: Namespace) -> int:
@@ -27,6 +27,7 @@ def run(arguments: Namespace) -> int:
         passphrase = read_passphrase(arguments.passphrase_file)
     except EngineError as error:
         raise command_error(error) from error
+    os.environ.pop(PASSPHRASE_VARIABLE, None)  # a browser or any other program that a window starts must not see it
     storage = choose_storage(arguments.key_file, passphrase)
     from app.ui import application
     from app.ui.session import Launch

@@ -11,7 +11,7 @@ import shlex
 import unicodedata
 from typing import Final
 
-from PySide6.QtCore import QDir, QProcess, QProcessEnvironment
+from PySide6.QtCore import QDir, QProcess
 
 from app.engine.errors import EngineError
 from app.engine.state import PeerView
@@ -20,8 +20,6 @@ from app.ui.status_words import peer_name
 from app.ui.translations import _
 
 MAX_WORDS: Final = 64
-SECRETS: Final = ("BURI_KEY_PASSPHRASE",)
-"""What the app's environment may hold and no other program should see."""
 _PLACEHOLDER: Final = re.compile("%[AN]")
 _PLAIN: Final = " ._-"
 """What a name keeps besides letters, marks and digits."""
@@ -68,7 +66,7 @@ def plain_name(name: str) -> str:
 
 
 def start(words: list[str]) -> None:
-    """Start a program that outlives the app, without its terminal and its secrets. Raises CommandRefused.
+    """Start a program that outlives the app, without its terminal. Raises CommandRefused.
 
     Waits until the system has loaded the program: not for the window's thread.
     """
@@ -76,10 +74,6 @@ def start(words: list[str]) -> None:
     process.setProgram(words[0])
     process.setArguments(words[1:])
     process.setWorkingDirectory(QDir.homePath())
-    environment = QProcessEnvironment.systemEnvironment()
-    for name in SECRETS:
-        environment.remove(name)
-    process.setProcessEnvironment(environment)
     process.setStandardInputFile(QProcess.nullDevice())
     process.setStandardOutputFile(QProcess.nullDevice())
     process.setStandardErrorFile(QProcess.nullDevice())

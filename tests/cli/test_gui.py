@@ -101,14 +101,21 @@ def test_a_second_start_hands_its_link_over(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+async def host(place: Place) -> Path:
+    """Make a server in the home, which starts with the app; gives its folder."""
+    folder = place.home / "state" / "hosted-server"
+    words = ["server", "init", "--folder", str(folder), "--port", str(free_port())]
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-m", "app", *words], check=True, cwd=ROOT)
+    on_loopback(folder)
+    (place.home / "config").mkdir()
+    (place.home / "config" / "window.json").write_text('{"host_server": true}')
+    return folder
+
+
 def test_its_hosted_server_ends_with_it_even_if_it_is_killed(tmp_path: Path) -> None:
     async def story() -> None:
-        place, folder = Place(tmp_path), tmp_path / "state" / "hosted-server"
-        words = ["server", "init", "--folder", str(folder), "--port", str(free_port())]
-        await asyncio.to_thread(subprocess.run, [sys.executable, "-m", "app", *words], check=True, cwd=ROOT)
-        on_loopback(folder)
-        (tmp_path / "config").mkdir()
-        (tmp_path / "config" / "window.json").write_text('{"host_server": true}')
+        place = Place(tmp_path)
+        folder = await host(place)
         for number in (signal.SIGTERM, signal.SIGKILL):
             async with place.running() as app:
                 await logs(app, "server runs")
@@ -117,6 +124,22 @@ def test_its_hosted_server_ends_with_it_even_if_it_is_killed(tmp_path: Path) -> 
                 await ended(app)
                 async with asyncio.timeout(PATIENCE):
                     await gone(server)
+
+    asyncio.run(story())
+
+
+def test_no_program_that_it_starts_sees_the_passphrase(tmp_path: Path) -> None:
+    async def story() -> None:
+        place = Place(tmp_path, BURI_KEY_PASSPHRASE="four unrelated long words")
+        folder = await host(place)
+        async with place.running() as app:
+            await logs(app, "server runs")
+            server = int((folder / "server.lock").read_text())
+            environment = await asyncio.to_thread(Path(f"/proc/{server}/environ").read_bytes)
+            assert b"BURI_HOME=" in environment
+            assert b"unrelated" not in environment
+            app.terminate()
+            assert await ended(app) == 0
 
     asyncio.run(story())
 
