@@ -78,11 +78,11 @@ class HostedServer(QObject):
     async def create(self, name: str, port: int = SERVER_PORT) -> None:
         """Make one, if there is none yet: key, configuration, a pool of addresses. Raises EngineError."""
         if not await self.exists():
-            await self._ask("init", "--name", name, "--port", str(port))
+            await self._ask("init", f"--name={name}", f"--port={port}")
 
     async def invite(self, host: str) -> Invite:
         """What a link to it says, if others reach it as `host`. Raises EngineError."""
-        answer = await self._ask("invite", "--host", host)
+        answer = await self._ask("invite", f"--host={host}")
         try:
             return parse_invite(msgspec.json.decode(answer, type=dict[str, str])["invite"])
         except (msgspec.MsgspecError, KeyError, InviteError) as error:

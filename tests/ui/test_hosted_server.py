@@ -51,6 +51,16 @@ def test_it_is_made_once_runs_and_ends(qapp: QApplication, tmp_path: Path) -> No
     run_in_qt(qapp, story())
 
 
+def test_a_name_that_looks_like_an_option_is_a_name(qapp: QApplication, tmp_path: Path) -> None:
+    async def story() -> None:
+        hosted = HostedServer(tmp_path / "hosted-server", QUICK)
+        await hosted.create("--help", free_port())
+        assert 'name = "--help"' in (hosted.folder / "server.toml").read_text()
+        await hosted.close()
+
+    run_in_qt(qapp, story())
+
+
 def test_one_that_dies_is_started_again(qapp: QApplication, tmp_path: Path) -> None:
     async def story() -> None:
         hosted = await made(tmp_path, free_port())
