@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QWidget
 
 from app.protocol.conversation import shown_text
 from app.protocol.wire import MAX_CHAT
+from app.ui.language import decimal
 from app.ui.translations import _
 
 MAX_LINES: Final = 6
@@ -62,7 +63,7 @@ class MessageField(QPlainTextEdit):
             return ""
         words = _("Too long: {used} of {limit} KiB") if size > MAX_CHAT else _("{used} of {limit} KiB")
         used = math.ceil(size / 1_024 * 10) / 10
-        return words.format(used=f"{used:.1f}", limit=MAX_CHAT // 1_024)
+        return words.format(used=decimal(used, 1), limit=MAX_CHAT // 1_024)
 
     def put_back(self, text: str) -> None:
         """Text that could not be sent comes back, before what was typed since."""

@@ -31,7 +31,7 @@ from app.ui.chat_model import ChatModel, People, Reach
 from app.ui.chat_view import ChatView
 from app.ui.contact_header import ContactHeader, Rule
 from app.ui.icons import icon
-from app.ui.status_words import STATUS_ICONS, explained, latency, peer_name, peer_status, status_colour
+from app.ui.status_words import STATUS_ICONS, capitalised, explained, latency, peer_name, peer_status, status_colour
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
 from app.ui.verbs import Verbs
@@ -164,7 +164,7 @@ class ChatWindow(QWidget):
         reach = Reach.WHEN_CONNECTED
         if peer.status.has_tunnel:
             reach = Reach.NOW
-            parts = (peer_status(peer.status).capitalize(), latency(peer.latency))
+            parts = (capitalised(peer_status(peer.status)), latency(peer.latency))
             line = " · ".join(part for part in parts if part)
         elif peer.status is PeerStatus.OFFLINE:
             reach = Reach.WHEN_ONLINE

@@ -34,7 +34,7 @@ class ConnectionPage(PreferencePage):
         form = self.add_form()
         form.addRow(_("Server"), self.server)
         form.addRow(_("Fingerprint"), self.fingerprint)
-        self.change_button = QPushButton(_("&Change server…"))
+        self.change_button = QPushButton(_("Chan&ge server…"))
         self.change_button.clicked.connect(lambda: self.verbs.change_server(""))
         self.add_row(self.change_button)
 

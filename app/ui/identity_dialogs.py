@@ -114,7 +114,7 @@ class KeyPlaceChoice(QWidget):
     def __init__(self, in_keyring: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.keyring = QRadioButton(_("In the system's &keyring"))
-        self.encrypted = QRadioButton(_("In a file, encrypted with a &passphrase"))
+        self.encrypted = QRadioButton(_("In a file, &encrypted with a passphrase"))
         self.unprotected = QRadioButton(_("In a file that is &not encrypted"))
         self.passphrase = passphrase_field(_("Passphrase of the private key's file"))
         self.passphrase.setPlaceholderText(_("Passphrase"))

@@ -1,11 +1,13 @@
 """The language of the whole app: our texts, Qt's own words on buttons and in menus, and how times and numbers look.
 
-Chosen by application.py before the first window is made; windows keep the language that they were made in.
+Chosen by application.py before the first window is made; windows keep the language that they were made in. Whoever
+shows numbers or days writes them with the functions here.
 """
 
+from datetime import date
 from typing import Final
 
-from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
+from PySide6.QtCore import QDate, QLibraryInfo, QLocale, QTranslator
 from PySide6.QtWidgets import QApplication
 
 from app.ui.translations import LANGUAGES, choose_language
@@ -34,6 +36,18 @@ class Language:
         if self._words_of_qt.load(f"qtbase_{code}", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
             self._application.installTranslator(self._words_of_qt)
         QLocale.setDefault(_locale(code, as_system=not language))
+
+
+def decimal(value: float, digits: int) -> str:
+    """A number with so many digits after the point, which is a comma in some languages."""
+    locale = QLocale()
+    locale.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
+    return locale.toString(value, "f", digits)
+
+
+def short_date(day: date) -> str:
+    """A day in figures."""
+    return QLocale().toString(QDate(day.year, day.month, day.day), QLocale.FormatType.ShortFormat)
 
 
 def _locale(code: str, *, as_system: bool) -> QLocale:

@@ -28,6 +28,7 @@ from app.engine.state import CandidateView, PathKind, PeerDetails, PeerView
 from app.protocol.messages import shown_name
 from app.protocol.wire import parse_address
 from app.ui.engine_bridge import EngineBridge
+from app.ui.language import decimal, short_date
 from app.ui.status_words import STATUS_ICONS, explained, latency, peer_name, peer_status, status_colour
 from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
@@ -204,9 +205,9 @@ def amount(count: int) -> str:
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1_000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+            return f"{decimal(value, 0 if unit == 'B' or value >= 100 else 1)} {unit}"
         value /= 1_000
-    return f"{value:.1f} TB"
+    return f"{decimal(value, 1)} TB"
 
 
 def moment(time: float | None) -> str:
@@ -214,7 +215,8 @@ def moment(time: float | None) -> str:
     if time is None:
         return NOTHING
     then, now = datetime.fromtimestamp(time).astimezone(), datetime.now().astimezone()
-    return f"{then:%H:%M:%S}" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M:%S}"
+    clock = f"{then:%H:%M:%S}"
+    return clock if then.date() == now.date() else f"{short_date(then.date())} {clock}"
 
 
 def _keys(details: PeerDetails) -> str:

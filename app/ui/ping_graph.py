@@ -27,6 +27,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.engine.state import PathKind
+from app.ui.language import decimal
 from app.ui.ping_statistics import Sample, axis_step, path_changes
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
@@ -70,7 +71,7 @@ def milliseconds(seconds: float | None) -> str:
         return "\N{EN DASH}"
     value = seconds * 1_000
     digits = 2 if value < 10 else 1 if value < 100 else 0
-    return _("{count} ms").format(count=f"{value:.{digits}f}")
+    return _("{count} ms").format(count=decimal(value, digits))
 
 
 def path_words(sample: Sample) -> str:
@@ -378,4 +379,4 @@ def _near(samples: Sequence[Sample], time: float) -> int | None:
 def _axis_words(seconds: float, step: float) -> str:
     value, fine = seconds * 1_000, step * 1_000
     digits = max(0, -math.floor(math.log10(fine) + 1e-9))
-    return _("{count} ms").format(count=f"{value:.{digits}f}")
+    return _("{count} ms").format(count=decimal(value, digits))

@@ -18,9 +18,10 @@ from app.protocol.wire import parse_address
 from app.ui.contact_header import ContactHeader, Rule
 from app.ui.engine_bridge import Call
 from app.ui.icons import icon
+from app.ui.language import decimal
 from app.ui.ping_graph import PingGraph, clock, milliseconds, path_words
 from app.ui.ping_statistics import Figures, PingRecord
-from app.ui.status_words import STATUS_ICONS, explained, latency, peer_name, peer_status, status_colour
+from app.ui.status_words import STATUS_ICONS, capitalised, explained, latency, peer_name, peer_status, status_colour
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
 from app.ui.verbs import Verbs
@@ -123,7 +124,7 @@ class PingWindow(QWidget):
         self.start_button.clicked.connect(self.toggle)
         self.interval = QComboBox()
         for each in INTERVALS:
-            self.interval.addItem(_("every {count} s").format(count=f"{each:g}"), each)
+            self.interval.addItem(_("every {count} s").format(count=decimal(each, 0 if each >= 1 else 1)), each)
         self.interval.setCurrentIndex(1)
         self.interval.setAccessibleName(_("How often"))
         self.interval.currentIndexChanged.connect(self._start_anew)
@@ -206,7 +207,7 @@ class PingWindow(QWidget):
         else:
             peer = self._peer
             self._name = shown_name(peer_name(peer))
-            parts = (peer_status(peer.status).capitalize(), peer.endpoint, latency(peer.latency))
+            parts = (capitalised(peer_status(peer.status)), peer.endpoint, latency(peer.latency))
             line = " · ".join(part for part in parts if part) if peer.status.has_tunnel else explained(peer.status)
             self.header.tell(self._name, line, STATUS_ICONS[peer.status], status_colour(peer.status, scheme))
         self.setWindowTitle(_("Ping to {name}").format(name=self._name))
@@ -291,7 +292,7 @@ class PingWindow(QWidget):
 def _percent(share: float | None) -> str:
     if share is None:
         return "\N{EN DASH}"
-    return f"{share * 100:.1f} %" if 0 < share < 0.1 else f"{share * 100:.0f} %"
+    return f"{decimal(share * 100, 1 if 0 < share < 0.1 else 0)} %"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -116,7 +116,7 @@ class GeneralPage(PreferencePage):
         self.restart_note = Note()
         form.addRow("", self.restart_note)
         self.add_section(_("Start and end"))
-        self.at_login = switch(_("Start when I &log in"), starts_at_login())
+        self.at_login = switch(_("Start when I lo&g in"), starts_at_login())
         self.hidden = switch(_("Start with the tray icon alone, &without the window"), choices.start_hidden)
         self.to_tray = switch(_("Closing the window keeps Buri in the &tray"), choices.close_to_tray)
         self.add(self.at_login, self.hidden, self.to_tray)

@@ -35,7 +35,6 @@ class PreferencesDialog(QDialog):
         self.list = QListWidget()
         self.list.setAccessibleName(_("Pages"))
         self.list.setIconSize(QSize(20, 20))
-        self.list.setFixedWidth(172)
         self.list.setFrameShape(QFrame.Shape.NoFrame)
         self.pages = QStackedWidget()
         self._names = list(PAGES)
@@ -44,6 +43,7 @@ class PreferencesDialog(QDialog):
             item.setSizeHint(QSize(0, 4 * SPACE + 4))
             self.list.addItem(item)
             self.pages.addWidget(_area())
+        self.list.setFixedWidth(self._list_width())
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2 * SPACE, 2 * SPACE, SPACE, 2 * SPACE)
         layout.setSpacing(2 * SPACE)
@@ -51,7 +51,13 @@ class PreferencesDialog(QDialog):
         layout.addWidget(self.pages, 1)
         self.list.currentRowChanged.connect(self._turn)
         self.show_page(page or "general")
-        self.resize(760, 560)
+        self.resize(588 + self.list.width(), 560)
+
+    def _list_width(self) -> int:
+        self.list.ensurePolished()
+        metrics = self.list.fontMetrics()
+        longest = max(metrics.horizontalAdvance(_title(name)) for name in self._names)
+        return max(172, longest + self.list.iconSize().width() + 6 * SPACE)
 
     def show_page(self, name: str) -> None:
         """Turn to a page by its name."""

@@ -25,6 +25,11 @@ def peer_status(status: PeerStatus) -> str:
     return words[status]
 
 
+def capitalised(words: str) -> str:
+    """At the beginning of a line; names within keep their letters."""
+    return words[:1].upper() + words[1:]
+
+
 def explained(status: PeerStatus) -> str:
     """One sentence for a person who wonders what a status means."""
     sentences = {

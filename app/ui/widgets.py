@@ -456,11 +456,10 @@ class Dialog(QDialog):
     def fit(self) -> None:
         """Grow until everything can be seen."""
         self.body.activate()
-        wanted = (
-            self.body.totalHeightForWidth(self.width()) if self.body.hasHeightForWidth() else self.sizeHint().height()
-        )
-        if wanted > self.height():
-            self.resize(self.width(), wanted)
+        width = max(self.width(), self.body.totalMinimumSize().width())
+        height = self.body.totalHeightForWidth(width) if self.body.hasHeightForWidth() else self.sizeHint().height()
+        if width > self.width() or height > self.height():
+            self.resize(width, max(height, self.height()))
 
     def sizeHint(self) -> QSize:
         """As wide as dialogs are, and as high as wrapped text then needs."""

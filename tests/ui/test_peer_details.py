@@ -121,4 +121,5 @@ def test_amounts_and_moments_are_as_people_say_them() -> None:
         "1000.0 TB",
     ]
     assert moment(None) == "—"
-    assert len(moment(time.time() - 400 * 86_400)) == len("2026-01-31 12:00:00")
+    long_ago, now = moment(time.time() - 400 * 86_400), moment(time.time())
+    assert len(long_ago) > len(now) == len("12:00:00")
