@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from app.ui.mends import Mend
 
 HOSTED_FOLDER: Final = "hosted-server"
+OF_PEOPLE: Final = frozenset(("chat", "ping", "peer", "verify", "accept key", "alias", "evict"))
+OF_NETWORKS: Final = frozenset(("invite", "password", "access", "leave", "delete", "approvals"))
+"""Kinds of windows about what only the account in use has."""
 
 
 class Actions(QObject):
@@ -52,6 +55,8 @@ class Actions(QObject):
         self._windows: dict[object, QWidget] = {}
         self.drafts: dict[Conversation, str] = {}
         """What was typed in conversations whose windows are closed."""
+        self._account = ("", "")
+        bridge.engine_changed.connect(self._see_account)
 
     # --- this computer
 
@@ -409,6 +414,19 @@ class Actions(QObject):
         await self.hosted.close()
 
     # --- windows
+
+    def _see_account(self) -> None:
+        """With another server or key the same address is somebody else: what was meant for one must not reach it."""
+        settings = self.session.settings
+        if settings is None or settings.server is None or settings.key is None or not self.bridge.has_engine:
+            return
+        before, self._account = self._account, (settings.server.fingerprint, settings.key.fingerprint)
+        if before == self._account:
+            return
+        for key, window in list(self._windows.items()):
+            if isinstance(key, tuple) and key[0] in OF_PEOPLE | OF_NETWORKS:
+                window.close()
+        self.drafts.clear()
 
     def _raise(self, key: object, make: Callable[[], QWidget]) -> QWidget:
         """The window under `key`, made if there is none."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QApplication
+from shiboken6 import isValid
 
 from app.engine.state import ServerStatus
 from app.ui.report_window import ReportWindow
@@ -32,5 +33,6 @@ def test_it_is_there_without_an_engine_and_with_one(
         window.save(str(tmp_path / "no folder" / "report.txt"))
         await until(window.problem.isVisible)
         window.close()
+        await until(lambda: not isValid(window))
 
     tell_at_home(qapp, tmp_path, monkeypatch, story)
