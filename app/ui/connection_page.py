@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QComboBox, QPushButton
 
+from app.engine.errors import problem_of
 from app.protocol.invite import Invite
 from app.ui.hosted_server import LOCAL_HOST, HostStatus
 from app.ui.preference_pages import PreferencePage, switch
 from app.ui.server_choice import MAX_SERVER
-from app.ui.translations import _
+from app.ui.translations import _, translated
 from app.ui.verbs import Verbs
 from app.ui.widgets import CopyField, Note, text_label
 
@@ -113,7 +114,7 @@ class ConnectionPage(PreferencePage):
                 "{port} and {next} to this computer."
             ).format(port=self._port, next=self._port + 1),
             HostStatus.FAILED: _("It does not run: {reason}").format(
-                reason=hosted.problem.message if hosted.problem is not None else ""
+                reason=translated(problem_of(hosted.problem)).message if hosted.problem is not None else ""
             ),
         }
         self.hosted.tell(words[hosted.status], "attention" if hosted.status is HostStatus.FAILED else "info")

@@ -68,6 +68,7 @@ REASONS: Final = (
     _noted("Type in a terminal: {command}"),
     _noted("{program} ended with {number}"),
     _noted("it ended without a word"),
+    _noted("another program on this computer uses its ports"),
     _noted("the settings could not be read"),
     _noted("there is too much to remember"),
     # Of the system

@@ -9,6 +9,7 @@ from app.engine.state import PeerStatus, ServerStatus
 from app.ui.colours import DARK, LIGHT, Colours
 from app.ui.status_words import (
     STATUS_ICONS,
+    capitalised,
     explained,
     latency,
     member_name,
@@ -56,6 +57,11 @@ def test_an_alias_goes_before_every_nickname() -> None:
     assert peer_name(lena) == member_name(line, lena) == "Lena"
     assert peer_name(replace(lena, alias="")) == member_name(line, None) == "lena-laptop"
     assert peer_name(replace(lena, alias="", nickname="")) == lena.address
+
+
+def test_words_begin_a_line_without_losing_the_letters_of_names() -> None:
+    assert capitalised("über Relay") == "Über Relay"
+    assert capitalised("") == ""
 
 
 def test_the_server_in_one_line() -> None:
