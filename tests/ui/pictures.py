@@ -1,15 +1,13 @@
 """Every window as a picture, light, dark, and in German: the list of them, and how one is taken.
 
     .venv/bin/pytest tests/ui/test_pictures.py          writes build/pictures/index.html, or to the folder BURI_PICTURES
-    .venv/bin/python -m tests.ui.pictures               afterwards: brings those of the user guide to docs/pictures
+    .venv/bin/python -m tests.ui.guide                  afterwards: those of README and user guide
 
 Whoever makes a window adds it to PICTURES. Windows show the people of samples.py, or real engines where only they bring
 a window to life.
 """
 
 import functools
-import shutil
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,10 +30,9 @@ from app.ui.translations import choose_language
 from tests.engine.world import Person, World, meet
 from tests.ui import app_poses, chat_poses, menu_poses, samples
 from tests.ui import dialog_poses as dialogs
-from tests.ui.picture_page import ROOT, folder, write_page
+from tests.ui.picture_page import write_page
 from tests.ui.world import Desk, until
 
-GUIDE = ROOT / "docs" / "pictures"
 FONT = "Inter"
 
 
@@ -112,8 +109,6 @@ class Picture:
     """Sets the window up; it is shown by whoever takes the picture."""
     size: tuple[int, int] | None = None
     """Of the window, if not its own."""
-    guide: bool = False
-    """Whether the user guide shows it."""
 
 
 def main_window(state: EngineState, search: str = "") -> Pose:
@@ -139,73 +134,74 @@ def trouble(code: str, **details: object) -> Pose:
 
 
 _MAIN_WINDOW = (
-    Picture("roster", "The roster", main_window(samples.lively()), (360, 860), guide=True),
+    Picture("front", "The roster, as the README shows it", main_window(samples.lively()), (360, 640)),
+    Picture("roster", "The roster", main_window(samples.lively()), (360, 860)),
     Picture("roster-narrow", "The roster, narrow", main_window(samples.lively()), (320, 500)),
     Picture("roster-wide", "The roster, wide", main_window(samples.lively()), (600, 700)),
     Picture("roster-search", "Searching", main_window(samples.lively(), "ros")),
     Picture("roster-search-nobody", "Searching in vain", main_window(samples.lively(), "xyz")),
-    Picture("roster-empty", "No networks yet", main_window(samples.no_networks()), guide=True),
+    Picture("roster-empty", "No networks yet", main_window(samples.no_networks())),
     Picture("roster-off", "Switched off", main_window(samples.switched_off())),
     Picture("roster-connecting", "Connecting", main_window(samples.connecting())),
     Picture("roster-helper-missing", "The helper is missing", main_window(samples.helper_missing())),
     Picture("roster-server-lost", "The server is lost", main_window(samples.server_lost()), (360, 860)),
     Picture("roster-problems", "Several problems", main_window(samples.many_problems())),
     Picture("roster-crowd", "500 peers in 20 networks", main_window(samples.crowd())),
-    Picture("roster-first-start", "The first start", trouble("server-not-configured"), guide=True),
+    Picture("roster-first-start", "The first start", trouble("server-not-configured")),
     Picture("roster-no-keyring", "No keyring", trouble("keyring-unusable", backend="SecretService", reason="Locked")),
 )
 _MENUS = (
     Picture("menu", "The main menu", menu_poses.main_menu),
-    Picture("menu-own-network", "Menu of an own network", menu_poses.roster_menu(0), guide=True),
+    Picture("menu-own-network", "Menu of an own network", menu_poses.roster_menu(0)),
     Picture("menu-network", "Menu of somebody else's network", menu_poses.roster_menu(1)),
-    Picture("menu-peer", "Menu of a peer in an own network", menu_poses.roster_menu(0, 1), guide=True),
+    Picture("menu-peer", "Menu of a peer in an own network", menu_poses.roster_menu(0, 1)),
     Picture("menu-waiting", "Menu of somebody who waits", menu_poses.roster_menu(0, 0)),
     Picture("menu-key-changed", "Menu of a peer whose key changed", menu_poses.roster_menu(1, 4)),
-    Picture("tray-menu", "The tray's menu", menu_poses.tray_menu, guide=True),
+    Picture("tray-menu", "The tray's menu", menu_poses.tray_menu),
     Picture("tray-icons", "The tray's icons", menu_poses.tray_icons),
 )
 _NETWORKS = (
-    Picture("network-create", "Create a network", dialogs.create_network, guide=True),
+    Picture("network-create", "Create a network", dialogs.create_network),
     Picture("network-create-refused", "The name is taken", dialogs.create_network_refused),
-    Picture("network-join", "Join a network", dialogs.join_network, guide=True),
+    Picture("network-join", "Join a network", dialogs.join_network),
     Picture("network-join-by-link", "Join by invite link", dialogs.join_by_link),
     Picture("network-join-wrong-password", "A wrong password", dialogs.join_wrong_password),
     Picture("network-join-pending", "The owner must approve", dialogs.join_pending),
-    Picture("network-invite", "Invite, with a password", dialogs.invite_with_password, guide=True),
+    Picture("network-invite", "Invite, with a password", dialogs.invite_with_password),
     Picture("network-invite-secret", "Invite by link only", dialogs.invite_with_secret),
     Picture("network-password", "Set the password", dialogs.set_password),
     Picture("network-access", "Set access", dialogs.set_access),
-    Picture("network-approvals", "Who waits", dialogs.approvals, guide=True),
+    Picture("network-approvals", "Who waits", dialogs.approvals),
     Picture("network-approvals-empty", "Nobody waits", dialogs.approvals_empty),
     Picture("network-leave", "Leave a network", dialogs.leave_network),
     Picture("network-delete", "Delete a network", dialogs.delete_network),
     Picture("network-evict", "Put a member out", dialogs.evict_member),
 )
 _PEERS = (
-    Picture("peer-details", "Everything about a peer", dialogs.peer_details, guide=True),
-    Picture("peer-verify", "Verify a peer", dialogs.verify_peer, guide=True),
+    Picture("peer-details", "Everything about a peer", dialogs.peer_details),
+    Picture("peer-verify", "Verify a peer", dialogs.verify_peer),
     Picture("peer-verified", "A verified peer", dialogs.verify_verified),
     Picture("peer-verify-differs", "The numbers differ", dialogs.verify_differs),
     Picture("peer-accept-key", "Accept a new key", dialogs.accept_key),
     Picture("peer-alias", "Call a peer something", dialogs.set_alias),
-    Picture("chat", "Chat with a friend", chat_poses.chat, (480, 640), guide=True),
-    Picture("chat-network", "Chat with a network", chat_poses.network_chat, (480, 640), guide=True),
+    Picture("chat", "Chat with a friend", chat_poses.chat, (480, 640)),
+    Picture("chat-network", "Chat with a network", chat_poses.network_chat, (480, 640)),
     Picture("chat-hostile", "Chat with somebody who tries everything", chat_poses.hostile_chat, (480, 1_500)),
     Picture("chat-empty", "Nothing was said yet", chat_poses.empty_chat, (480, 420)),
-    Picture("ping", "Ping", chat_poses.ping, guide=True),
+    Picture("ping", "Ping", chat_poses.ping),
     Picture("ping-no-tunnel", "Ping, and the friend went offline", chat_poses.ping_without_tunnel),
     Picture("ping-none", "Ping without a tunnel", chat_poses.ping_before_any),
 )
 _THE_APP = (
-    Picture("welcome", "Welcome", app_poses.welcome, guide=True),
-    Picture("welcome-link", "Welcome: an invite link", app_poses.welcome_link, guide=True),
+    Picture("welcome", "Welcome", app_poses.welcome),
+    Picture("welcome-link", "Welcome: an invite link", app_poses.welcome_link),
     Picture("welcome-server", "Welcome: something that is no server", app_poses.welcome_server),
-    Picture("welcome-host", "Welcome: host a server here", app_poses.welcome_host, guide=True),
+    Picture("welcome-host", "Welcome: host a server here", app_poses.welcome_host),
     Picture("welcome-hosted", "Welcome: the server runs", app_poses.welcome_hosted),
     Picture("nickname", "Nickname", app_poses.nickname),
     *(Picture(name, f"Identity: {name[9:]}", app_poses.identity(name)) for name in app_poses.IDENTITY_DIALOGS),
     *(
-        Picture(f"preferences-{page}", f"Preferences: {page}", app_poses.preferences(page), guide=page == "general")
+        Picture(f"preferences-{page}", f"Preferences: {page}", app_poses.preferences(page))
         for page in app_poses.PREFERENCE_PAGES
     ),
     Picture("commands", "Custom commands", dialogs.custom_commands),
@@ -261,17 +257,3 @@ def write_index(folder: Path) -> None:
     """A page that shows all pictures of the list, one look beside the other."""
     sections = ((each.title, [file_name(each, look) for look in LOOKS]) for each in PICTURES)
     write_page(folder / "index.html", "Buri's windows", sections)
-
-
-def main() -> int:
-    """Bring the user guide's pictures to where it expects them."""
-    GUIDE.mkdir(parents=True, exist_ok=True)
-    for picture in PICTURES:
-        if picture.guide:
-            for look in ENGLISH:
-                shutil.copyfile(folder() / file_name(picture, look), GUIDE / file_name(picture, look))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
