@@ -33,7 +33,8 @@ class Language:
         code = language if language in LANGUAGES else language_of_system()
         choose_language(code)
         self._application.removeTranslator(self._words_of_qt)
-        if self._words_of_qt.load(f"qtbase_{code}", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
+        folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+        if code != ENGLISH and self._words_of_qt.load(f"qtbase_{code}", folder):
             self._application.installTranslator(self._words_of_qt)
         QLocale.setDefault(_locale(code, as_system=not language))
 

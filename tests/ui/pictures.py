@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QLocale
 from PySide6.QtGui import QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -23,10 +23,10 @@ from app.engine.helper_client import connect_helper
 from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState
 from app.protocol.keys import IdentityKey
+from app.ui.language import Language
 from app.ui.main_window import MainWindow
 from app.ui.preferences import ColourScheme
 from app.ui.theme import Theme
-from app.ui.translations import choose_language
 from tests.engine.world import Person, World, meet
 from tests.ui import app_poses, chat_poses, menu_poses, samples
 from tests.ui import dialog_poses as dialogs
@@ -227,11 +227,15 @@ def dressed(application: QApplication, look: Look) -> Iterator[None]:
         application.setFont(QFont(FONT, 10))
     theme = Theme(application)
     theme.choose(look.scheme)
-    choose_language(look.language)
+    language = Language(application)
+    language.choose(look.language)
+    if look in ENGLISH:
+        QLocale.setDefault(QLocale.system())  # times as they are written here
     try:
         yield
     finally:
-        choose_language("en")
+        language.choose("en")
+        QLocale.setDefault(QLocale.system())
         theme.choose(ColourScheme.SYSTEM)
         theme.deleteLater()
         application.setFont(font)
