@@ -5,6 +5,8 @@ import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
+os.environ["LC_ALL"] = "C.UTF-8"  # tests read English
+os.environ.pop("LANGUAGE", None)
 
 from tests.ui.screen import desktop_session, screen
 
