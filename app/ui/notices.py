@@ -105,7 +105,8 @@ class Notices:
         self._new_requests: set[JoinRequest] = set()
         self._keys: set[tuple[str, str]] = set()
         self._new_keys: dict[str, None] = {}
-        self._messages: dict[Conversation, list[ChatMessage]] = {}
+        self._messages: dict[Conversation, tuple[int, ChatMessage]] = {}
+        """How many came, and the last one."""
         self._last_message = -1
         self._quiet_until: float | None = None
         """None: not logged in."""
@@ -131,9 +132,8 @@ class Notices:
             return
         self._last_message = message.id
         if message.conversation in self._messages or len(self._messages) < MOST_MEMBERS:
-            waiting = self._messages.setdefault(message.conversation, [])
-            waiting.append(message)
-            del waiting[:-99]
+            count, _last = self._messages.get(message.conversation, (0, message))
+            self._messages[message.conversation] = count + 1, message
 
     def _see_server(self, state: EngineState, now: float) -> None:
         status = state.server.status
@@ -225,7 +225,7 @@ class Notices:
         return max(soonest, now)
 
     def _may_tell(self, now: float) -> bool:
-        while self._told_at and self._told_at[0] <= now - EVERY:
+        while self._told_at and self._told_at[0] + EVERY <= now:
             self._told_at.popleft()
         return len(self._told_at) < MOST
 
@@ -277,11 +277,10 @@ class Notices:
     def _take_messages(self) -> Notice:
         """One conversation's, or the number of all if several wait."""
         waiting, self._messages = self._messages, {}
-        count = sum(len(each) for each in waiting.values())
         if len(waiting) > 1:
-            return Notice(Kind.CHAT, count=count)
-        conversation, messages = next(iter(waiting.items()))
-        return Notice(Kind.CHAT, conversation=conversation, message=messages[-1], count=count)
+            return Notice(Kind.CHAT, count=sum(count for count, _last in waiting.values()))
+        conversation, (count, last) = next(iter(waiting.items()))
+        return Notice(Kind.CHAT, conversation=conversation, message=last, count=count)
 
 
 _NEVER: Final = float("inf")
