@@ -31,7 +31,16 @@ from app.ui.chat_model import ChatModel, People, Reach
 from app.ui.chat_view import ChatView
 from app.ui.contact_header import ContactHeader, Rule
 from app.ui.icons import icon
-from app.ui.status_words import STATUS_ICONS, capitalised, explained, latency, peer_name, peer_status, status_colour
+from app.ui.status_words import (
+    STATUS_ICONS,
+    absence,
+    capitalised,
+    explained,
+    latency,
+    peer_name,
+    peer_status,
+    status_colour,
+)
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
 from app.ui.verbs import Verbs
@@ -148,17 +157,18 @@ class ChatWindow(QWidget):
         else:
             self._peer = state.peer(self._conversation.peer)
             self._has_unread |= self._peer is not None and self._peer.unread > 0
-            self._show_peer()
+            self._show_peer(state)
         kept = self._bridge.look(lambda engine: engine.chat_history_kept, True)
         self._kept.setText("" if kept else _("Not kept: what is said here is gone when Buri ends."))
         self._kept.setVisible(not kept)
         self._show_room()
 
-    def _show_peer(self) -> None:
+    def _show_peer(self, state: EngineState) -> None:
         peer = self._peer
         if peer is None:
             name = self.model.people.name or self._conversation.peer
-            self._show_people(People(name), "offline", colours().offline, _("You share no network now."))
+            line = absence(state, _("You share no network now."))
+            self._show_people(People(name), "offline", colours().offline, line)
             return
         name = shown_name(peer_name(peer))
         reach = Reach.WHEN_CONNECTED
@@ -178,7 +188,8 @@ class ChatWindow(QWidget):
         network = self._network
         if network is None:
             name = self.model.people.name or _("Network")
-            self._show_people(People(name), "people", colours().offline, _("You are not in this network."))
+            line = absence(state, _("You are not in this network."))
+            self._show_people(People(name), "people", colours().offline, line)
             return
         members = {each.address for each in network.members}
         names = {each.address: shown_name(peer_name(each)) for each in state.peers if each.address in members}

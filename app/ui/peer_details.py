@@ -29,7 +29,7 @@ from app.protocol.messages import shown_name
 from app.protocol.wire import parse_address
 from app.ui.engine_bridge import EngineBridge
 from app.ui.language import decimal, short_date
-from app.ui.status_words import STATUS_ICONS, explained, latency, peer_name, peer_status, status_colour
+from app.ui.status_words import STATUS_ICONS, absence, explained, latency, peer_name, peer_status, status_colour
 from app.ui.theme import SPACE
 from app.ui.translations import _, ngettext
 from app.ui.widgets import CopyButton, Dialog, Note, Sign, fixed_font, short_name, text_label
@@ -64,7 +64,7 @@ class PeerDetailsWindow(Dialog):
         self._bridge, self._details = bridge, PeerDetails(peer, "", 0)
         self._values: dict[str, QLabel] = {}
         self._status_sign, self.status = Sign(size=18), text_label()
-        self.gone = Note(_("This peer is no longer in any of your networks."), "attention")
+        self.gone = Note()
         self.facts = QFormLayout()
         self.candidates = _candidate_table()
         self._arrange()
@@ -119,9 +119,11 @@ class PeerDetailsWindow(Dialog):
 
     def refresh(self) -> None:
         """Look again. The last that was known stays when the peer is gone."""
-        view = self._bridge.state.peer(self._details.peer.address)
-        if self.gone.isHidden() is (view is None):
-            self.gone.setVisible(view is None)
+        state = self._bridge.state
+        view = state.peer(self._details.peer.address)
+        reason = "" if view else absence(state, _("This peer is no longer in any of your networks."))
+        if reason != self.gone.text:
+            self.gone.tell(reason, "attention")
             self.fit()
         if view is not None:
             self._details = self._look(view)

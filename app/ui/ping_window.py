@@ -21,7 +21,16 @@ from app.ui.icons import icon
 from app.ui.language import decimal
 from app.ui.ping_graph import PingGraph, clock, milliseconds, path_words
 from app.ui.ping_statistics import Figures, PingRecord
-from app.ui.status_words import STATUS_ICONS, capitalised, explained, latency, peer_name, peer_status, status_colour
+from app.ui.status_words import (
+    STATUS_ICONS,
+    absence,
+    capitalised,
+    explained,
+    latency,
+    peer_name,
+    peer_status,
+    status_colour,
+)
 from app.ui.theme import SPACE, colours
 from app.ui.translations import _
 from app.ui.verbs import Verbs
@@ -203,7 +212,8 @@ class PingWindow(QWidget):
         self._peer = state.peer(self._address)
         scheme = colours()
         if self._peer is None:
-            self.header.tell(self._name, _("You share no network now."), "offline", scheme.offline)
+            line = absence(state, _("You share no network now."))
+            self.header.tell(self._name, line, "offline", scheme.offline)
         else:
             peer = self._peer
             self._name = shown_name(peer_name(peer))

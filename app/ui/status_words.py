@@ -47,6 +47,15 @@ def explained(status: PeerStatus) -> str:
     return sentences[status]
 
 
+def absence(state: EngineState, gone: str) -> str:
+    """Why a peer or network is not in this snapshot: `gone`, unless we are not connected ourselves."""
+    if not state.power:
+        return _("Buri is switched off")
+    if state.server.status is not ServerStatus.ONLINE:
+        return _("Not connected to the server.")
+    return gone
+
+
 def status_colour(status: PeerStatus, colours: Colours) -> str:
     """What its shape is painted with."""
     shades = {

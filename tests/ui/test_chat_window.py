@@ -250,7 +250,7 @@ def test_without_history_it_says_so_and_an_engine_may_come_and_go(qapp: QApplica
         assert hint_of(window) == ""
         await anna.engine.keep_chat_history(False)
         desk.bridge.detach()
-        assert window.header.line == "You share no network now."
+        assert window.header.line == "Buri is switched off"
         desk.bridge.attach(anna.engine)
         await until(lambda: window.header.line.startswith("Direct"))
         assert hint_of(window) == "Not kept: what is said here is gone when Buri ends."
@@ -365,8 +365,12 @@ def test_the_header_says_how_it_stands(desk: Desk, window: ChatWindow) -> None:
     assert window.header.line == "Offline. Messages wait and go out later."
     ben_is(desk, PeerStatus.BLOCKED)
     assert window.header.line == "Blocked by you: no tunnel, no chat."
-    tell_state(desk, EngineState())
+    tell_state(desk, samples.no_networks())
     assert window.header.line == "You share no network now."
+    tell_state(desk, samples.connecting())
+    assert window.header.line == "Not connected to the server."
+    tell_state(desk, EngineState())
+    assert window.header.line == "Buri is switched off"
     assert window.windowTitle() == "Ben"
 
 
@@ -377,7 +381,7 @@ def test_in_a_network_the_header_counts_the_others(desk: Desk, qtbot: QtBot) -> 
     networks = tuple(replace(each, status=NetworkStatus.OFFLINE) for each in state.networks)
     tell_state(desk, replace(state, networks=networks))
     assert window.header.line == "You are offline in this network."
-    tell_state(desk, EngineState())
+    tell_state(desk, samples.no_networks())
     assert window.header.line == "You are not in this network."
     window.close()
 

@@ -176,8 +176,10 @@ def test_a_lost_ping_is_said_at_once(window: PingWindow) -> None:
 
 
 def test_a_peer_that_is_gone_is_still_named(window: PingWindow) -> None:
-    window.show_state(EngineState())
+    window.show_state(samples.no_networks())
     assert window.header.line == "You share no network now."
+    window.show_state(EngineState())
+    assert window.header.line == "Buri is switched off"
     assert window.windowTitle() == "Ping to Ben"
 
 
