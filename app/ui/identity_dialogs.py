@@ -25,7 +25,7 @@ from app.ui.session import KeyKeeping, Session
 from app.ui.session_dialog import SessionDialog
 from app.ui.theme import SPACE
 from app.ui.translations import _
-from app.ui.widgets import Note, PasswordField, problem_named, text_label
+from app.ui.widgets import Note, PasswordField, problem_named, text_indent, text_label, under_choice
 
 MIN_PASSPHRASE: Final = 10
 """Characters. Whoever has the file may try passphrases for as long as they like."""
@@ -33,7 +33,6 @@ MIN_DIFFERENT: Final = 5
 MAX_PASSPHRASE: Final = 1_024
 MAX_PATH: Final = 4_096
 BACKUP_NAME: Final = "buri-identity-backup.pem"
-INDENT: Final = 3 * SPACE + 2
 
 
 def weakness(passphrase: str, again: str) -> Problem | None:
@@ -122,7 +121,7 @@ class KeyPlaceChoice(QWidget):
         self.again.setPlaceholderText(_("Once more"))
         self._fields = QWidget()
         fields = QVBoxLayout(self._fields)
-        fields.setContentsMargins(INDENT, SPACE // 2, 0, SPACE // 2)
+        fields.setContentsMargins(text_indent(self.encrypted), SPACE // 2, 0, SPACE // 2)
         fields.addWidget(self.passphrase)
         fields.addWidget(self.again)
         self._lay_out()
@@ -147,9 +146,8 @@ class KeyPlaceChoice(QWidget):
         for button, meaning in meanings:
             group.addButton(button)
             layout.addWidget(button)
-            explanation = text_label(meaning, muted=True)
-            explanation.setContentsMargins(INDENT, 0, 0, SPACE // 2)
-            layout.addWidget(explanation)
+            layout.addWidget(under_choice(button, meaning))
+            layout.addSpacing(SPACE // 2)
             if button is self.encrypted:
                 layout.addWidget(self._fields)
 
@@ -300,11 +298,9 @@ class UnlockIdentity(SessionDialog):
             return
         self.work(lambda: self.session.unlock(passphrase))
 
-    def show_problem(self, problem: Problem) -> None:
+    def field_of(self, problem: Problem) -> QWidget | None:
         """The passphrase is typed anew."""
-        super().show_problem(problem)
-        self.passphrase.selectAll()
-        self.passphrase.setFocus()
+        return self.passphrase
 
 
 class EditNickname(SessionDialog):
