@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
+from app.base.streams import open_stream
 from app.base.tasks import Tasks
 from app.base.turn import Turn
 from app.engine.errors import EngineError, engine_error, hello_refused, refusal_code, refused
@@ -250,9 +251,7 @@ class MediationClient:
         """One connection from start to end; gives the address if the login succeeded."""
         try:
             async with asyncio.timeout(self._timing.connect_timeout):
-                reader, self._writer = await asyncio.open_connection(
-                    access.host, access.port, happy_eyeballs_delay=0.25
-                )
+                reader, self._writer = await open_stream(access.host, access.port)
         except (OSError, TimeoutError) as error:
             logger.debug("server: %s", error)
             self.problem = engine_error("server-unreachable", server=self._server, reason=_reason(error))
