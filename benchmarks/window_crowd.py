@@ -19,9 +19,9 @@ from pathlib import Path
 from PySide6.QtCore import QEventLoop, QTimer
 
 from app.engine.state import EngineState, MemberStatus, NetworkView, PathKind, PeerStatus, PeerView
-from app.ui.main_window import MainWindow
+from app.ui.look.theme import Theme
 from app.ui.preferences import ColourScheme
-from app.ui.theme import Theme
+from app.ui.roster.main_window import MainWindow
 from benchmarks.event_times import TimedApplication, spread_of
 from benchmarks.process_usage import usage_of
 from tests.ui.samples import crowd

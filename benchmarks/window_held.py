@@ -23,9 +23,9 @@ from PySide6.QtWidgets import QApplication, QLineEdit
 
 from app.base.tasks import Tasks
 from app.engine.state import Conversation, HelperStatus
-from app.ui.main_window import MainWindow
+from app.ui.look.theme import Theme
 from app.ui.preferences import ColourScheme
-from app.ui.theme import Theme
+from app.ui.roster.main_window import MainWindow
 from benchmarks.event_times import TimedApplication, spread_of
 from tests.engine.world import Person, World
 from tests.ui.held_line import HeldLine

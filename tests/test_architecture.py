@@ -19,7 +19,17 @@ ROOT = Path(__file__).parent.parent
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60
 
-QT = ("PySide6", "segno", "msgspec")
+WINDOW = ("app.base", "app.engine.state", "app.engine.errors", "app.protocol", "msgspec", "PySide6")
+"""What every part of the windows may import."""
+BEHIND_WINDOWS = ("app.ui.engine_bridge", "app.ui.hosted_server", "app.ui.preferences", "app.ui.session")
+UNDER_WINDOWS = (
+    *BEHIND_WINDOWS,
+    "app.ui.verbs",
+    "app.ui.mends",
+    "app.ui.look",
+    "app.ui.words",
+)
+"""What windows stand upon. They know each other by no import: whoever wants another one asks `Verbs`."""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "app": (),
     "app.__main__": ("app.cli",),
@@ -31,19 +41,31 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "app.engine": ("app.base", "app.protocol", "app.ipc", "app.platform", "msgspec", "keyring"),
     "app.helper": ("app.base", "app.protocol", "app.ipc", "app.dataplane", "app.platform", "msgspec"),
     "app.server": ("app.base", "app.protocol", "app.platform.paths", "msgspec"),
-    "app.ui": (
-        "app.base",
-        "app.engine.state",
-        "app.engine.errors",
-        "app.protocol",
+    "app.ui": (*WINDOW, "app.platform.paths"),
+    "app.ui.words": WINDOW,
+    "app.ui.look": (*WINDOW, "app.ui.words", "app.ui.engine_bridge", "app.ui.preferences"),
+    "app.ui.chat": (*WINDOW, *UNDER_WINDOWS),
+    "app.ui.ping": (*WINDOW, *UNDER_WINDOWS),
+    "app.ui.dialogs": (*WINDOW, *UNDER_WINDOWS, "segno"),
+    "app.ui.preference_pages": (
+        *WINDOW,
+        *UNDER_WINDOWS,
+        "app.ui.dialogs.server_choice",
+        "app.ui.autostart",
+        "app.ui.command_line",
         "app.platform.paths",
-        "msgspec",
-        *QT,
     ),
-    "app.ui.engine_bridge": ("app.ui", "app.base", "app.engine", *QT),
-    "app.ui.desktop_notifications": ("app.ui", "app.base", "jeepney"),
-    "app.ui.session": ("app.ui", "app.base", "app.engine", "app.platform", "app.protocol", *QT),
-    "app.ui.application": ("app.ui", "app.base", "app.engine", "app.platform.paths", "qasync", *QT),
+    "app.ui.welcome": (*WINDOW, *UNDER_WINDOWS, "app.ui.dialogs.server_choice"),
+    "app.ui.roster": (*WINDOW, *UNDER_WINDOWS, "app.ui.actions"),
+    "app.ui.tray": (*WINDOW, *UNDER_WINDOWS, "app.ui.actions"),
+    "app.ui.tray.desktop_notifications": ("app.ui.tray", "app.base", "jeepney"),
+    "app.ui.engine_bridge": ("app.base", "app.engine", "PySide6"),
+    "app.ui.hosted_server": WINDOW,
+    "app.ui.mends": (*WINDOW, "app.ui.words", "app.ui.verbs"),
+    "app.ui.preferences": (*WINDOW, "app.ui.words"),
+    "app.ui.verbs": (*WINDOW, *BEHIND_WINDOWS),
+    "app.ui.session": (*WINDOW, "app.ui.engine_bridge", "app.engine", "app.platform"),
+    "app.ui.application": ("app.ui", "app.base", "app.engine", "app.platform.paths", "qasync", "PySide6"),
     "app.cli": ("app", "msgspec", "keyring", "pyroute2"),
 }
 """What each package may import besides the standard library and itself; the longest matching name counts."""

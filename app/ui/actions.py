@@ -21,7 +21,7 @@ from app.ui.helper_start import HelperStarter
 from app.ui.hosted_server import HostedServer
 from app.ui.preferences import CustomCommand, Preferences, PreferencesError
 from app.ui.session import Session
-from app.ui.translations import _
+from app.ui.words.translations import _
 
 if TYPE_CHECKING:
     from app.ui.mends import Mend
@@ -79,7 +79,7 @@ class Actions(QObject):
 
     def create_network(self) -> None:
         """A new network, then the invite to it."""
-        from app.ui.network_dialogs import CreateNetwork
+        from app.ui.dialogs.networks import CreateNetwork
 
         def make() -> CreateNetwork:
             dialog = CreateNetwork(self.main_window, self.bridge)
@@ -90,7 +90,7 @@ class Actions(QObject):
 
     def join_network(self, name: str = "") -> None:
         """By name or invite link; `name` may be either."""
-        from app.ui.network_dialogs import JoinNetwork
+        from app.ui.dialogs.networks import JoinNetwork
 
         def make() -> JoinNetwork:
             dialog = JoinNetwork(self.main_window, self.bridge, name)
@@ -101,38 +101,38 @@ class Actions(QObject):
 
     def invite(self, network: NetworkView | None) -> None:
         """The link to a network, or to the server."""
-        from app.ui.invite_dialog import InviteDialog
+        from app.ui.dialogs.invite import InviteDialog
 
         key = ("invite", None if network is None else network.id)
         self._raise(key, lambda: InviteDialog(self.main_window, self.bridge, network))
 
     def set_password(self, network: NetworkView) -> None:
         """Owner: another password, or none."""
-        from app.ui.network_dialogs import SetPassword
+        from app.ui.dialogs.networks import SetPassword
 
         self._raise(("password", network.id), lambda: SetPassword(self.main_window, self.bridge, network))
 
     def set_access(self, network: NetworkView) -> None:
         """Owner: who may come in."""
-        from app.ui.network_dialogs import SetAccess
+        from app.ui.dialogs.networks import SetAccess
 
         self._raise(("access", network.id), lambda: SetAccess(self.main_window, self.bridge, network))
 
     def leave(self, network: NetworkView) -> None:
         """Leave, after a question."""
-        from app.ui.network_dialogs import LeaveNetwork
+        from app.ui.dialogs.networks import LeaveNetwork
 
         self._raise(("leave", network.id), lambda: LeaveNetwork(self.main_window, self.bridge, network))
 
     def delete(self, network: NetworkView) -> None:
         """Owner: delete for all, after a question."""
-        from app.ui.network_dialogs import DeleteNetwork
+        from app.ui.dialogs.networks import DeleteNetwork
 
         self._raise(("delete", network.id), lambda: DeleteNetwork(self.main_window, self.bridge, network))
 
     def approvals(self, network: NetworkView | None = None) -> None:
         """Who waits to be let into a network, or into any of the own ones."""
-        from app.ui.approvals import Approvals
+        from app.ui.dialogs.approvals import Approvals
 
         key = ("approvals", None if network is None else network.id)
         self._raise(key, lambda: Approvals(self.main_window, self.bridge, network))
@@ -149,7 +149,7 @@ class Actions(QObject):
 
     def evict(self, network: NetworkView, member: MemberView) -> None:
         """Owner: put a member out, after a question."""
-        from app.ui.peer_dialogs import EvictMember
+        from app.ui.dialogs.peers import EvictMember
 
         key = ("evict", network.id, member.address)
         self._raise(key, lambda: EvictMember(self.main_window, self.bridge, network, member))
@@ -166,7 +166,7 @@ class Actions(QObject):
 
     def show_peer(self, peer: PeerView) -> None:
         """Everything about a peer."""
-        from app.ui.peer_details import PeerDetailsWindow
+        from app.ui.dialogs.peer_details import PeerDetailsWindow
 
         def make() -> PeerDetailsWindow:
             window = PeerDetailsWindow(self.main_window, self.bridge, peer)
@@ -180,20 +180,20 @@ class Actions(QObject):
 
     def verify(self, peer: PeerView) -> None:
         """Compare the safety number."""
-        from app.ui.peer_dialogs import VerifyPeer
+        from app.ui.dialogs.peers import VerifyPeer
 
         self._raise(("verify", peer.address), lambda: VerifyPeer(self.main_window, self.bridge, peer))
 
     def accept_key(self, peer: PeerView) -> None:
         """Trust a changed key, after a warning."""
-        from app.ui.peer_dialogs import AcceptKey
+        from app.ui.dialogs.peers import AcceptKey
 
         key = ("accept key", peer.address, peer.new_fingerprint)
         self._raise(key, lambda: AcceptKey(self.main_window, self.bridge, peer))
 
     def set_alias(self, peer: PeerView) -> None:
         """What this computer calls a peer."""
-        from app.ui.peer_dialogs import SetAlias
+        from app.ui.dialogs.peers import SetAlias
 
         self._raise(("alias", peer.address), lambda: SetAlias(self.main_window, self.bridge, peer))
 
@@ -213,7 +213,7 @@ class Actions(QObject):
 
     def open_chat(self, conversation: Conversation) -> None:
         """The conversation with a peer or a network."""
-        from app.ui.chat_window import ChatWindow
+        from app.ui.chat.window import ChatWindow
 
         self._raise(("chat", conversation), lambda: ChatWindow(self, conversation))
 
@@ -224,7 +224,7 @@ class Actions(QObject):
 
     def open_ping(self, peer: PeerView) -> None:
         """Pings to a peer, live."""
-        from app.ui.ping_window import PingWindow
+        from app.ui.ping.window import PingWindow
 
         self._raise(("ping", peer.address), lambda: PingWindow(self, peer.address))
 
@@ -232,7 +232,7 @@ class Actions(QObject):
 
     def welcome(self, link: str = "") -> None:
         """The first start: a way to a server."""
-        from app.ui.welcome import Welcome
+        from app.ui.welcome.window import Welcome
 
         window = self._raise("welcome", lambda: Welcome(self.main_window, self, link))
         if link and isinstance(window, Welcome):
@@ -240,7 +240,7 @@ class Actions(QObject):
 
     def host_server(self) -> None:
         """Make a server on this computer, and use it."""
-        from app.ui.welcome import Welcome
+        from app.ui.welcome.window import Welcome
 
         window = self._raise("welcome", lambda: Welcome(self.main_window, self))
         if isinstance(window, Welcome):
@@ -248,8 +248,8 @@ class Actions(QObject):
 
     def open_link(self, text: str = "") -> None:
         """Show what an invite link leads to; without one it is asked for."""
-        from app.ui.links import open_link
-        from app.ui.server_dialogs import OpenLink
+        from app.ui.dialogs.links import open_link
+        from app.ui.dialogs.servers import OpenLink
 
         if text:
             open_link(self, text)
@@ -258,26 +258,26 @@ class Actions(QObject):
 
     def tell_known_server(self) -> None:
         """An invite to the server that is in use already."""
-        from app.ui.session_dialog import Told
+        from app.ui.dialogs.session_dialog import Told
 
         text = _("This computer uses that server already. To meet friends there, join a network or create one.")
         self._raise("known server", lambda: Told(self.main_window, _("Nothing needs to be done"), text))
 
     def change_server(self, link: str = "") -> None:
         """Use another server."""
-        from app.ui.server_dialogs import ChangeServer
+        from app.ui.dialogs.servers import ChangeServer
 
         self._raise(("server", link), lambda: ChangeServer(self.main_window, self.session, link, self.join_network))
 
     def tell_no_tray(self) -> None:
         """This desktop has no tray: closing the window would end the app."""
-        from app.ui.no_tray import NoTray
+        from app.ui.dialogs.no_tray import NoTray
 
         self._raise("no tray", lambda: NoTray(self.main_window, self.prefer, self.quit_wanted.emit))
 
     def preferences_dialog(self, page: str = "") -> None:
         """The preferences, at a page."""
-        from app.ui.preferences_dialog import PreferencesDialog
+        from app.ui.preference_pages.dialog import PreferencesDialog
 
         window = self._raise("preferences", lambda: PreferencesDialog(self.main_window, self))
         if page and isinstance(window, PreferencesDialog):
@@ -285,19 +285,19 @@ class Actions(QObject):
 
     def about(self) -> None:
         """Version and licences."""
-        from app.ui.about import About
+        from app.ui.dialogs.about import About
 
         self._raise("about", lambda: About(self.main_window))
 
     def report(self) -> None:
         """The diagnostics report."""
-        from app.ui.report_window import ReportWindow
+        from app.ui.dialogs.report import ReportWindow
 
         self._raise("report", lambda: ReportWindow(self.session))
 
     def show_problem(self, problem: Problem) -> None:
         """Tell something that failed; several are told one after the other."""
-        from app.ui.problem_window import ProblemWindow
+        from app.ui.dialogs.problem import ProblemWindow
 
         window = self._windows.get("problem")
         if not isinstance(window, ProblemWindow):
@@ -323,37 +323,37 @@ class Actions(QObject):
 
     def edit_nickname(self) -> None:
         """How others see this computer."""
-        from app.ui.identity_dialogs import EditNickname
+        from app.ui.dialogs.identity import EditNickname
 
         self._raise("nickname", lambda: EditNickname(self.main_window, self.session))
 
     def backup_identity(self) -> None:
         """Write the private key to an encrypted file."""
-        from app.ui.identity_dialogs import BackUpIdentity
+        from app.ui.dialogs.identity import BackUpIdentity
 
         self._raise("backup", lambda: BackUpIdentity(self.main_window, self.session))
 
     def restore_identity(self) -> None:
         """Take the private key of a backup."""
-        from app.ui.identity_dialogs import RestoreIdentity
+        from app.ui.dialogs.identity import RestoreIdentity
 
         self._raise("restore", lambda: RestoreIdentity(self.main_window, self.session))
 
     def new_identity(self) -> None:
         """Become somebody new."""
-        from app.ui.identity_dialogs import NewIdentity
+        from app.ui.dialogs.identity import NewIdentity
 
         self._raise("new identity", lambda: NewIdentity(self.main_window, self.session))
 
     def choose_key_storage(self) -> None:
         """Where the first private key goes."""
-        from app.ui.identity_dialogs import ChooseKeyPlace
+        from app.ui.dialogs.identity import ChooseKeyPlace
 
         self._raise("key place", lambda: ChooseKeyPlace(self.main_window, self.session))
 
     def unlock_identity(self) -> None:
         """Type the passphrase of the private key's file."""
-        from app.ui.identity_dialogs import UnlockIdentity
+        from app.ui.dialogs.identity import UnlockIdentity
 
         self._raise("unlock", lambda: UnlockIdentity(self.main_window, self.session))
 
@@ -367,7 +367,7 @@ class Actions(QObject):
 
     def put_aside(self, trouble: Problem) -> None:
         """Start with a fresh file in place of a broken one, after a question."""
-        from app.ui.session_dialog import Confirmation
+        from app.ui.dialogs.session_dialog import Confirmation
 
         text = _(
             "{place} is renamed and kept, and Buri starts with a fresh one. If it held your networks, you join them "
@@ -383,7 +383,7 @@ class Actions(QObject):
 
     def take_over(self) -> None:
         """Stop the engine that runs elsewhere, after a question."""
-        from app.ui.session_dialog import Confirmation
+        from app.ui.dialogs.session_dialog import Confirmation
 
         text = _("Another Buri runs for this folder, perhaps in a terminal. It is ended, and this window takes over.")
         title, button = _("Stop the other one?"), _("&Stop it")
@@ -394,7 +394,7 @@ class Actions(QObject):
 
     def prefer(self, **choices: Any) -> None:
         """Change choices; if they can't be written they hold until the end, and that is said."""
-        from app.ui.widgets import problem_named
+        from app.ui.look.widgets import problem_named
 
         try:
             self.preferences.change(**choices)

@@ -30,15 +30,15 @@ from app.platform import paths
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
 from app.ui.garbage import GarbageCollection
-from app.ui.icons import app_icon
-from app.ui.language import Language
-from app.ui.main_window import MainWindow
-from app.ui.notifications import Notifications
+from app.ui.look.icons import app_icon
+from app.ui.look.theme import Theme
 from app.ui.preferences import Preferences
+from app.ui.roster.main_window import MainWindow
 from app.ui.session import Launch, Session
 from app.ui.single_instance import SingleInstance
-from app.ui.theme import Theme
-from app.ui.tray import Tray
+from app.ui.tray.notifications import Notifications
+from app.ui.tray.tray import Tray
+from app.ui.words.language import Language
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from PySide6.QtCore import QDir, QProcess
 from app.engine.errors import EngineError
 from app.engine.state import PeerView
 from app.ui.preferences import CustomCommand
-from app.ui.status_words import peer_name
-from app.ui.translations import _
+from app.ui.words.statuses import peer_name
+from app.ui.words.translations import _
 
 MAX_WORDS: Final = 64
 _PLACEHOLDER: Final = re.compile("%[AN]")

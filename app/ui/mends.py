@@ -1,6 +1,6 @@
 """What a person can do about a problem with one click: the buttons that belong to each code.
 
-The banner of the main window, the welcome and the window of errors show them; app/ui/remedies.py says the same in
+The banner of the main window, the welcome and the window of errors show them; app/ui/words/remedies.py says the same in
 words. Looked up when a problem is shown.
 """
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from PySide6.QtWidgets import QPushButton
 
 from app.engine.state import Problem
-from app.ui.translations import _
 from app.ui.verbs import Verbs
+from app.ui.words.translations import _
 
 
 @dataclass(frozen=True, slots=True)

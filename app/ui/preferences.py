@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.base.atomic_file import write_atomically
 from app.engine.state import Problem
-from app.ui.translations import _
+from app.ui.words.translations import _
 
 FILE_NAME: Final = "window.json"
 MAX_FILE: Final = 1 << 20

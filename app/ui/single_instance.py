@@ -2,7 +2,7 @@
 
 The first holds a lock that the system frees however it ends, and listens on a local socket of this user alone in the
 runtime folder. A second sends one line of JSON and waits for `ok`. What comes over the socket is limited and checked
-before anybody sees it; a link in it is only text until app/ui/links.py has parsed it. Used by application.py.
+before anybody sees it; a link in it is only text until app/ui/dialogs/links.py has parsed it. Used by application.py.
 """
 
 import logging

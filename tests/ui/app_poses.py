@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
-from app.ui.about import About
-from app.ui.identity_dialogs import (
+from app.ui.dialogs.about import About
+from app.ui.dialogs.identity import (
     BackUpIdentity,
     ChooseKeyPlace,
     EditNickname,
@@ -13,12 +13,12 @@ from app.ui.identity_dialogs import (
     RestoreIdentity,
     UnlockIdentity,
 )
-from app.ui.preferences_dialog import PreferencesDialog
-from app.ui.problem_window import ProblemWindow
-from app.ui.report_window import ReportWindow
-from app.ui.server_dialogs import ChangeServer, OpenLink
-from app.ui.session_dialog import SessionDialog
-from app.ui.welcome import Welcome
+from app.ui.dialogs.problem import ProblemWindow
+from app.ui.dialogs.report import ReportWindow
+from app.ui.dialogs.servers import ChangeServer, OpenLink
+from app.ui.dialogs.session_dialog import SessionDialog
+from app.ui.preference_pages.dialog import PreferencesDialog
+from app.ui.welcome.window import Welcome
 from tests.ui import samples
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QWidget
 
 from app.engine.state import ChatMessage, ChatStatus, Conversation, EngineState, PathKind, PeerStatus, RoundTrip
-from app.ui.chat_window import ChatWindow
-from app.ui.ping_window import PingWindow
+from app.ui.chat.window import ChatWindow
+from app.ui.ping.window import PingWindow
 from tests.ui import samples
 from tests.ui.world import until
 

@@ -17,13 +17,13 @@ from app.engine.state import (
 )
 from app.protocol.invite import Invite, format_invite
 from app.protocol.wire import NetworkId
-from app.ui.approvals import Approvals
-from app.ui.custom_commands import CustomCommandsPage, examples
-from app.ui.invite_dialog import InviteDialog
-from app.ui.network_dialogs import CreateNetwork, DeleteNetwork, JoinNetwork, LeaveNetwork, SetAccess, SetPassword
-from app.ui.peer_details import PeerDetailsWindow
-from app.ui.peer_dialogs import AcceptKey, EvictMember, SetAlias, VerifyPeer
-from app.ui.widgets import problem_named
+from app.ui.dialogs.approvals import Approvals
+from app.ui.dialogs.invite import InviteDialog
+from app.ui.dialogs.networks import CreateNetwork, DeleteNetwork, JoinNetwork, LeaveNetwork, SetAccess, SetPassword
+from app.ui.dialogs.peer_details import PeerDetailsWindow
+from app.ui.dialogs.peers import AcceptKey, EvictMember, SetAlias, VerifyPeer
+from app.ui.look.widgets import problem_named
+from app.ui.preference_pages.commands import CustomCommandsPage, examples
 from tests.ui import samples
 from tests.ui.world import until
 

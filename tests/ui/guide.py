@@ -18,9 +18,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtGui import QGuiApplication
 
 from app.engine.state import PeerStatus
-from app.ui.colours import DARK, LIGHT, Colours
-from app.ui.icons import pixmap
-from app.ui.status_words import STATUS_ICONS, status_colour
+from app.ui.look.colours import DARK, LIGHT, Colours
+from app.ui.look.icons import pixmap
+from app.ui.look.status_signs import STATUS_ICONS, status_colour
 from tests.ui.picture_page import ROOT, folder
 
 GUIDE: Final = ROOT / "docs" / "pictures"

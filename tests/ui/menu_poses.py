@@ -7,11 +7,11 @@ from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from app.engine.state import EngineState
-from app.ui.main_window import MainWindow
 from app.ui.preferences import CustomCommand
-from app.ui.roster_menus import menu_of
-from app.ui.tray_icon import TrayState, drawing
-from app.ui.tray_menu import TrayMenu, menu_plan
+from app.ui.roster.main_window import MainWindow
+from app.ui.roster.menus import menu_of
+from app.ui.tray.icon import TrayState, drawing
+from app.ui.tray.menu import TrayMenu, menu_plan
 from tests.ui import samples
 
 if TYPE_CHECKING:

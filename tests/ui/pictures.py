@@ -23,10 +23,10 @@ from app.engine.helper_client import connect_helper
 from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState
 from app.protocol.keys import IdentityKey
-from app.ui.language import Language
-from app.ui.main_window import MainWindow
+from app.ui.look.theme import Theme
 from app.ui.preferences import ColourScheme
-from app.ui.theme import Theme
+from app.ui.roster.main_window import MainWindow
+from app.ui.words.language import Language
 from tests.engine.world import Person, World, meet
 from tests.ui import app_poses, chat_poses, menu_poses, samples
 from tests.ui import dialog_poses as dialogs

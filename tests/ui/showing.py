@@ -5,8 +5,8 @@ from pathlib import Path
 from app.engine.state import EngineState, Problem
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
-from app.ui.main_window import MainWindow
 from app.ui.preferences import Preferences
+from app.ui.roster.main_window import MainWindow
 from app.ui.session import Launch, Session
 
 

@@ -6,8 +6,8 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.engine.state import Conversation
-from app.ui.chat_window import ChatWindow
-from app.ui.identity_dialogs import EditNickname
+from app.ui.chat.window import ChatWindow
+from app.ui.dialogs.identity import EditNickname
 from app.ui.session import KeyKeeping
 from tests.engine.world import World
 from tests.ui.hands import appears

@@ -7,9 +7,9 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.engine.errors import SENTENCES
-from app.ui.main_window import MainWindow
-from app.ui.roster import Roster
-from app.ui.roster_menus import Entry, member_entries, network_entries
+from app.ui.roster.main_window import MainWindow
+from app.ui.roster.menus import Entry, member_entries, network_entries
+from app.ui.roster.rows import Roster
 from tests.ui import samples
 from tests.ui.guide import DOCUMENTS, GUIDE, SCHEMES, named_pictures, signs
 from tests.ui.picture_page import ROOT

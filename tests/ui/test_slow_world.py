@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.engine.state import HelperStatus, ServerStatus
-from app.ui.network_dialogs import CreateNetwork, JoinNetwork
+from app.ui.dialogs.networks import CreateNetwork, JoinNetwork
 from tests.engine.world import Person, World
 from tests.ui.held_line import HeldLine
 from tests.ui.world import Desk, tell, until

@@ -17,9 +17,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.ui.contact_header import ElidedLabel
+from app.ui.look.contact_header import ElidedLabel
 from app.ui.preferences import ColourScheme
-from app.ui.translations import LANGUAGES
+from app.ui.words.translations import LANGUAGES
 from tests.ui.pictures import PICTURES, Look, Picture, Studio, dressed
 from tests.ui.world import run_in_qt, until
 

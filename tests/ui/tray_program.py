@@ -14,14 +14,14 @@ from PySide6.QtCore import QRect, QTimer
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 
 from app.engine.state import ChatMessage, ChatStatus, Conversation, EngineState, MemberView, NetworkView, PeerView
-from app.ui import tray as tray_module
 from app.ui.actions import Actions
 from app.ui.engine_bridge import EngineBridge
-from app.ui.notifications import Notifications
+from app.ui.look.theme import Theme
 from app.ui.preferences import Preferences
 from app.ui.session import Launch, Session
-from app.ui.theme import Theme
-from app.ui.tray import Tray
+from app.ui.tray import tray as tray_module
+from app.ui.tray.notifications import Notifications
+from app.ui.tray.tray import Tray
 from tests.ui import samples
 from tests.ui.world import run_in_qt
 

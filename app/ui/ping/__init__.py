@@ -1,0 +1,1 @@
+"""Pings to a peer, live."""

@@ -1,0 +1,1 @@
+"""The main window: the own header, problems, and the roster."""

@@ -1,0 +1,1 @@
+"""The tray icon, and what the desktop is told."""

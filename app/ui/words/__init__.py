@@ -1,0 +1,1 @@
+"""What the windows say: languages, statuses, reasons and remedies. Imports no other package of windows."""

@@ -1,0 +1,125 @@
+"""The window about one peer: what it says, that it lives, and that selected text stays."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel
+
+from app.engine.state import CandidateView, PeerDetails
+from app.ui.dialogs.peer_details import PeerDetailsWindow, amount, as_text, facts_of, moment
+from app.ui.dialogs.peers import SetAlias
+from tests.engine.world import World, meet
+from tests.ui import samples
+from tests.ui.hands import appears, gone
+from tests.ui.world import Desk, tell, until
+
+NETWORKS = {each.id: each.name for each in samples.lively().networks}
+
+
+def value(window: PeerDetailsWindow, name: str) -> str:
+    return window._values[name].text()
+
+
+def test_it_shows_the_live_tunnel_of_two_engines(qapp: QApplication, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, _ = await meet(world)
+        desk = Desk(tmp_path, anna)
+        desk.actions.show_peer(anna.peer(ben))
+        window = await appears(PeerDetailsWindow)
+        assert value(window, "Networks") == "family"
+        assert value(window, "Fingerprint") == anna.peer(ben).fingerprint
+        assert "direct" in value(window, "Path")
+        assert "AES" in value(window, "Encryption")
+        await until(lambda: window.candidates.topLevelItemCount() > 0)
+        await anna.engine.set_alias(ben.address, "Benny")
+        await until(lambda: window.heading.text() == "Benny")
+        QTest.mouseClick(window.alias_button, Qt.MouseButton.LeftButton)
+        (await appears(SetAlias)).close()
+        window.close()
+        await gone(window)
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
+
+
+def test_a_peer_that_is_gone_keeps_its_last_lines(qapp: QApplication, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, network = await meet(world)
+        desk = Desk(tmp_path, anna)
+        desk.actions.show_peer(anna.peer(ben))
+        window = await appears(PeerDetailsWindow)
+        assert window.gone.isHidden()
+        address = value(window, "Addresses")
+        await ben.engine.leave_network(network)
+        await until(lambda: not window.gone.isHidden())
+        assert value(window, "Addresses") == address
+        desk.bridge.detach()
+        assert not window.gone.isHidden()
+        window.close()
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
+
+
+def test_selected_text_survives_a_look(qapp: QApplication, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.bridge.state = samples.lively()
+    window = PeerDetailsWindow(None, desk.bridge, samples.PEERS[0])
+    label = window._values["Fingerprint"]
+    label.setSelection(0, 7)
+    window.refresh()
+    assert label.selectedText() == "SHA256:"
+    window.deleteLater()
+
+
+def test_everything_can_be_copied_as_text(qapp: QApplication, tmp_path: Path) -> None:
+    peer = samples.PEERS[0]
+    ways = (
+        CandidateView("192.0.2.1:41641", "host", "in use", 0.002),
+        CandidateView("relay.example:1", "relay", "failed"),
+    )
+    text = as_text(PeerDetails(peer, "some suite", 3, ways), NETWORKS)
+    for part in (peer.address, peer.address6, peer.fingerprint, "some suite", "renewed 3 times", "192.0.2.1:41641"):
+        assert part in text
+    desk = Desk(tmp_path)
+    desk.bridge.state = samples.lively()
+    window = PeerDetailsWindow(None, desk.bridge, peer)
+    QTest.mouseClick(window.copy_button, Qt.MouseButton.LeftButton)
+    assert peer.fingerprint in QGuiApplication.clipboard().text()
+    window.deleteLater()
+
+
+def test_hostile_words_stay_words(qapp: QApplication, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    peer = replace(samples.PEERS[0], nickname="<h1>big</h1>\u202eexe", alias="")
+    desk.bridge.state = replace(samples.lively(), peers=(peer,))
+    window = PeerDetailsWindow(None, desk.bridge, peer)
+    labels = window.findChildren(QLabel)
+    assert not any("\u202e" in each.text() for each in labels)
+    assert all(each.textFormat() is Qt.TextFormat.PlainText for each in labels if each.text())
+    window.deleteLater()
+
+
+def test_every_line_is_there_without_a_tunnel() -> None:
+    offline = next(each for each in samples.PEERS if each.status == "offline")
+    live = samples.PEERS[0]
+    names = [fact.name for fact in facts_of(PeerDetails(offline, "", 0), NETWORKS)]
+    assert names == [fact.name for fact in facts_of(PeerDetails(live, "suite", 1), NETWORKS)]
+
+
+def test_amounts_and_moments_are_as_people_say_them() -> None:
+    assert [amount(count) for count in (0, 999, 1_000, 48_200_113, 1_733_004_518, 10**15)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "48.2 MB",
+        "1.7 GB",
+        "1000.0 TB",
+    ]
+    assert moment(None) == "—"
+    long_ago, now = moment(time.time() - 400 * 86_400), moment(time.time())
+    assert len(long_ago) > len(now) == len("12:00:00")

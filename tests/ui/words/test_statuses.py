@@ -1,0 +1,76 @@
+"""Statuses in words, shapes and colours."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.base.resources import resource_folder
+from app.engine.state import PeerStatus, ServerStatus
+from app.ui.look.colours import DARK, LIGHT, Colours
+from app.ui.look.status_signs import STATUS_ICONS, status_colour
+from app.ui.words.statuses import (
+    capitalised,
+    explained,
+    latency,
+    member_name,
+    peer_name,
+    peer_status,
+    server_line,
+    spoken_latency,
+)
+from tests.ui import samples
+
+
+def test_each_status_has_words_of_its_own() -> None:
+    assert len({peer_status(status) for status in PeerStatus}) == len(PeerStatus)
+    assert len({explained(status) for status in PeerStatus}) == len(PeerStatus)
+
+
+def test_each_status_has_a_shape_of_its_own() -> None:
+    drawings = [(resource_folder() / "icons" / f"{STATUS_ICONS[status]}.svg").read_text() for status in PeerStatus]
+    assert len(set(drawings)) == len(PeerStatus)
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+def test_each_status_has_a_colour(colours: Colours) -> None:
+    assert all(status_colour(status, colours).startswith("#") for status in PeerStatus)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown", "spoken"),
+    [
+        (None, "", ""),
+        (0.0, "<1 ms", "less than a millisecond"),
+        (0.001, "1 ms", "one millisecond"),
+        (0.0123, "12 ms", "12 milliseconds"),
+        (1.5, "1500 ms", "1500 milliseconds"),
+    ],
+)
+def test_a_latency_as_people_read_and_hear_it(seconds: float | None, shown: str, spoken: str) -> None:
+    assert (latency(seconds), spoken_latency(seconds)) == (shown, spoken)
+
+
+def test_an_alias_goes_before_every_nickname() -> None:
+    lena = next(each for each in samples.PEERS if each.alias)
+    line = samples.member(lena)
+    assert peer_name(lena) == member_name(line, lena) == "Lena"
+    assert peer_name(replace(lena, alias="")) == member_name(line, None) == "lena-laptop"
+    assert peer_name(replace(lena, alias="", nickname="")) == lena.address
+
+
+def test_words_begin_a_line_without_losing_the_letters_of_names() -> None:
+    assert capitalised("über Relay") == "Über Relay"
+    assert capitalised("") == ""
+
+
+def test_the_server_in_one_line() -> None:
+    state = samples.lively()
+    assert server_line(state, "") == "Connected to Rosa's server"
+    nameless = replace(state, server=replace(state.server, name="", status=ServerStatus.CONNECTING))
+    assert server_line(nameless, "") == "Connecting to buri.example.org…"
+    lost = replace(state, server=replace(state.server, status=ServerStatus.WAITING))
+    assert server_line(lost, "12:00:12") == "Server lost, trying again at 12:00:12"
+    assert server_line(lost, "") == "Server lost"
+    assert (
+        len({server_line(replace(state, server=replace(state.server, status=each)), "") for each in ServerStatus}) == 6
+    )
