@@ -1,9 +1,7 @@
-"""README and user guide: what they name is there, and says what they say: pictures, pages, keys, problems."""
+"""README and user guide: pictures they show, keys they tell and problems they name are those of the windows."""
 
-import re
 from pathlib import Path
 
-import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.engine.errors import SENTENCES
@@ -11,13 +9,12 @@ from app.ui.roster.main_window import MainWindow
 from app.ui.roster.menus import Entry, member_entries, network_entries
 from app.ui.roster.rows import Roster
 from tests.ui import samples
-from tests.ui.guide import DOCUMENTS, GUIDE, SCHEMES, named_pictures, signs
+from tests.ui.guide import GUIDE, SCHEMES, named_pictures, signs
 from tests.ui.picture_page import ROOT
 from tests.ui.pictures import PICTURES
 from tests.ui.world import Desk
 
 USER_GUIDE = ROOT / "docs" / "user-guide.md"
-PAGES = (*DOCUMENTS, *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
 
 
 def section(title: str) -> str:
@@ -47,22 +44,6 @@ def test_each_picture_is_one_of_the_picture_run_or_a_sign_of_the_roster() -> Non
 
 def test_pictures_are_small() -> None:
     assert max(file.stat().st_size for file in GUIDE.glob("*.png")) < 64 * 1_024
-
-
-@pytest.mark.parametrize("page", sorted(set(PAGES)), ids=lambda page: page.name)
-def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-        if not target.startswith(("http://", "https://")):
-            name, _, anchor = target.partition("#")
-            other = page.parent / name if name else page
-            assert other.exists(), target
-            assert not anchor or anchor in anchors(other), target
-
-
-def anchors(page: Path) -> set[str]:
-    """What headings are called in addresses: small letters, hyphens for spaces, no other signs."""
-    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_guide_tells_every_key_of_the_main_window(qapp: QApplication, tmp_path: Path) -> None:
