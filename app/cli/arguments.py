@@ -36,6 +36,11 @@ def _nothing(_: argparse.ArgumentParser) -> None:
 def _up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="HOST[:PORT]", help="the mediation server; remembered")
     parser.add_argument("--fingerprint", metavar="SHA256:...", help="of the server's key, as its operator tells it")
+    parser.add_argument(
+        "--public-host",
+        metavar="HOST",
+        help="how others reach the server, if it runs on this computer or behind the same router; remembered",
+    )
     parser.add_argument("--invite", metavar="LINK", help="a buri:// link: server, fingerprint and network in one")
     parser.add_argument("--nickname", metavar="NAME", help="how others see this computer; by default its host name")
     parser.add_argument("--suite", type=int, choices=(1, 2), help="the crypto suite: 2 is the default")

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from app.base.logs import set_up_logging
 from app.base.tasks import Tasks
 from app.cli.home import claimed, home_folders
@@ -28,7 +30,7 @@ from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState, HelperStatus, Problem, ServerStatus
 from app.ipc.schema import Notification
 from app.platform import paths
-from app.protocol.invite import Invite, InviteError, parse_host_and_port, parse_invite
+from app.protocol.invite import Invite, InviteError, checked_host, parse_host_and_port, parse_invite
 from app.protocol.keys import IdentityKey, KeyFormatError, format_fingerprint, parse_fingerprint
 from app.protocol.messages import checked_name
 from app.protocol.network_secret import secret_to_invite
@@ -87,6 +89,8 @@ def _apply(arguments: Namespace, invite: Invite | None, profile: Profile) -> Non
     """Remember in the settings what the arguments say."""
     changes: dict[str, Any] = {}
     server = _chosen_server(arguments, invite, profile.settings.server)
+    if arguments.public_host is not None:
+        server = _known_to_others(server or profile.settings.server, arguments.public_host)
     if server is not None:
         changes["server"] = server
     if arguments.suite is not None:
@@ -122,6 +126,13 @@ def _chosen_server(arguments: Namespace, invite: Invite | None, known: ServerAdd
         "Without the fingerprint anybody could pose as the server.",
         "Ask its operator for an invite link, or for what `buri server fingerprint` prints, for --fingerprint.",
     )
+
+
+def _known_to_others(server: ServerAddress | None, public_host: str) -> ServerAddress | None:
+    try:
+        return server and msgspec.structs.replace(server, public_host=checked_host(public_host))
+    except InviteError as error:
+        raise _usage("server-not-valid", "The address for others is not given right.", error) from None
 
 
 def _nickname(given: str | None) -> str:

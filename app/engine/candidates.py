@@ -1,7 +1,8 @@
 """Where this computer may be reached: its interfaces' addresses, and its outside endpoints as reflectors see them.
 
 Candidates as in RFC 8445 section 5.1.1. Reflectors are asked through the helper's one UDP socket (STUN, RFC 8489), so
-that what they see is the mapping that peers will use. Owned by engine/peers.py.
+that what they see is the mapping that peers will use. A server behind this computer's own router sees nothing of it;
+then the outside endpoint is guessed. Owned by engine/peers.py.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ ADDRESSES_LAST = 1.0
 _RETRANSMISSIONS = (0.0, 0.25, 0.75)
 """Seconds after the first request at which it is sent (again)."""
 _GRACE = 0.15
-"""Seconds that the other reflectors have after the first answer: one family may not get through at all."""
+"""Seconds that the other reflectors have after the first answer, or after a guess: one may not get through at all."""
 
 Send = Callable[[Endpoint, bytes], None]
 ListAddresses = Callable[[], list[LocalAddress]]
@@ -40,6 +41,11 @@ class Reflectors:
         """The reflectors to ask."""
         self.seen: dict[Endpoint, Endpoint] = {}
         """The outside endpoint that each reflector told; see engine/nat.py for what follows from it."""
+        self.public_host = ""
+        """Name or address of the own router, known where the server stands behind it as well."""
+        self.guessed: tuple[Endpoint, ...] = ()
+        """The own router's address with the own port, which most home routers keep."""
+        self._own_port = 0
         self._send = send
         self._timing = timing
         self._asked_at = float("-inf")
@@ -49,7 +55,12 @@ class Reflectors:
     @property
     def found(self) -> tuple[Endpoint, ...]:
         """The outside endpoints, each once."""
-        return tuple(dict.fromkeys(self.seen.values()))
+        return tuple(dict.fromkeys((*self.seen.values(), *self.guessed)))
+
+    def socket_opened(self, port: int) -> None:
+        """The helper's socket is a new one, at this port."""
+        self._own_port, self.guessed = port, ()
+        self.forget()
 
     def forget(self) -> None:
         """The network or the socket changed: ask again next time."""
@@ -75,8 +86,8 @@ class Reflectors:
         async with self._asking:
             if loop.time() - self._asked_at < self._timing.reflexive_lifetime:
                 return self.found
-            self.seen = await self._ask_all()
-            freshness = 0.0 if self.seen else self._timing.reflexive_lifetime - self._timing.reflector_retry
+            self.seen, self.guessed = await asyncio.gather(self._ask_all(), self._guess())
+            freshness = 0.0 if self.found else self._timing.reflexive_lifetime - self._timing.reflector_retry
             self._asked_at = loop.time() - freshness
             return self.found
 
@@ -88,23 +99,41 @@ class Reflectors:
         answers: list[asyncio.Future[Endpoint]] = [loop.create_future() for _ in questions]
         self._waiting.update(zip(questions, answers, strict=True))
         started = loop.time()
+        patience = _GRACE if self.public_host else self._timing.reflector_timeout
         try:
-            for delay in _RETRANSMISSIONS:
+            for delay in (each for each in _RETRANSMISSIONS if each < patience):
                 await _wait_all(answers, started + delay)
                 if any(each.done() for each in answers):
                     break
                 self._send_unanswered(questions)
-            await _wait_all(answers, started + self._timing.reflector_timeout, _GRACE)
+            await _wait_all(answers, started + patience, _GRACE)
         finally:
             for transaction in questions:
                 del self._waiting[transaction]
         answered = zip(questions.values(), answers, strict=True)
-        return {reflector: answer.result() for reflector, answer in answered if answer.done()}
+        told = {reflector: answer.result() for reflector, answer in answered if answer.done()}
+        return {reflector: outside for reflector, outside in told.items() if not _is_loopback(outside)}
+
+    async def _guess(self) -> tuple[Endpoint, ...]:
+        """Looked up each time, as the address of a home changes. IPv6 needs no guess: it is not translated."""
+        if not self.public_host:
+            return ()
+        try:
+            async with asyncio.timeout(self._timing.reflector_timeout):
+                found = await resolve_ports(self.public_host, (self._own_port,))
+        except TimeoutError:
+            found = ()
+        return tuple(each for each in found if ":" not in each.host and not _is_loopback(each)) or self.guessed
 
     def _send_unanswered(self, questions: dict[bytes, Endpoint]) -> None:
         for transaction, reflector in questions.items():
             if not self._waiting[transaction].done():
                 self._send(reflector, stun.encode(StunMessage(MessageClass.REQUEST, transaction)))
+
+
+def _is_loopback(endpoint: Endpoint) -> bool:
+    """Such an endpoint is this computer to itself alone: a peer that was told it would knock at its own door."""
+    return ip_address(endpoint.host.partition("%")[0]).is_loopback
 
 
 async def _wait_all(answers: Sequence[asyncio.Future[Endpoint]], until: float, grace: float = math.inf) -> None:
@@ -163,12 +192,12 @@ def as_candidates(hosts: Sequence[Endpoint], reflexive: Sequence[Endpoint]) -> t
     return tuple(Candidate(kinds[each], each.host, each.port) for each in kept)
 
 
-async def resolve_reflectors(host: str, ports: Sequence[int]) -> tuple[Endpoint, ...]:
-    """The server's reflectors at all its addresses, at most one of each family. Empty if the name does not resolve."""
+async def resolve_ports(host: str, ports: Sequence[int]) -> tuple[Endpoint, ...]:
+    """The ports of a host, at one address of each family at most. Empty if the name does not resolve."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None)
     except OSError as error:
-        logger.debug("reflectors: %s", error)
+        logger.debug("look-up of the server: %s", error)
         return ()
     by_family = {family: address[0] for family, _, _, _, address in reversed(found)}
     return tuple(Endpoint(str(address), port) for address in by_family.values() for port in ports if port)

@@ -22,10 +22,17 @@ MAX_PEERS = 16
 
 
 def diagnose(
-    state: EngineState, seen: Mapping[Endpoint, Endpoint], hosts: Sequence[Endpoint], peers: Sequence[PeerDetails]
+    state: EngineState,
+    seen: Mapping[Endpoint, Endpoint],
+    hosts: Sequence[Endpoint],
+    peers: Sequence[PeerDetails],
+    guessed: Sequence[Endpoint] = (),
 ) -> tuple[Finding, ...]:
-    """The findings. `seen` is what each reflector saw, `hosts` the interfaces' endpoints."""
-    ways = _addresses(hosts), _outside(seen), _router(seen, hosts)
+    """The findings. `seen` is what each reflector saw, `hosts` the interfaces' endpoints.
+
+    `guessed` is where peers are told to look for this computer from outside though no reflector says so.
+    """
+    ways = _addresses(hosts), _outside(seen, guessed), _router(seen, hosts)
     return (
         _server(state),
         _helper(state),
@@ -67,16 +74,23 @@ def _addresses(hosts: Sequence[Endpoint]) -> Finding:
     return Finding("addresses", False, "No network interface has an address.", "Connect this computer to a network.")
 
 
-def _outside(seen: Mapping[Endpoint, Endpoint]) -> Finding:
+def _outside(seen: Mapping[Endpoint, Endpoint], guessed: Sequence[Endpoint]) -> Finding:
+    sayings = []
     if seen:
-        return Finding(
-            "outside", True, "Seen from outside as " + ", ".join(map(str, dict.fromkeys(seen.values()))) + "."
+        sayings.append("Seen from outside as " + ", ".join(map(str, dict.fromkeys(seen.values()))) + ".")
+    if guessed:
+        places = ", ".join(map(str, guessed))
+        sayings.append(
+            f"The server stands behind the same router, so peers are told {places}: right if it keeps ports."
         )
+    if sayings:
+        return Finding("outside", True, " ".join(sayings))
     return Finding(
         "outside",
         False,
-        "The server's reflector did not answer over UDP.",
-        "Let UDP out to the server's ports, or only peers in the same local network can be reached.",
+        "No reflector of the server outside this computer answered over UDP.",
+        "Let UDP out to the server's ports, or only peers in the same local network can be reached. If the server runs "
+        "on this computer or beside it, name the address under which others reach it: `buri up --public-host ADDRESS`.",
     )
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from app.base.logs import recent_lines
 from app.base.tasks import Tasks
 from app.engine.account import OwnAccount
-from app.engine.candidates import ListAddresses, OwnAddresses, host_endpoints, read_addresses, resolve_reflectors
+from app.engine.candidates import ListAddresses, OwnAddresses, host_endpoints, read_addresses, resolve_ports
 from app.engine.chat_facade import ChatFacade
 from app.engine.chat_store import ChatStore
 from app.engine.contacts import Contacts
@@ -247,7 +247,9 @@ class Engine(ChatFacade):
         self._tasks.start("reflectors", self._find_reflectors(word.reflector_ports))
 
     async def _find_reflectors(self, ports: Sequence[int]) -> None:
-        self._peers.reflectors.endpoints = await resolve_reflectors(self._server.host_for_others, ports)
+        reflectors, server = self._peers.reflectors, self._server
+        reflectors.public_host = server.public_host
+        reflectors.endpoints = await resolve_ports(server.host_for_others, ports)
 
     def _refresh_soon(self) -> None:
         """Once for all words of this turn of the loop. In huge rosters that change all the time, with rests between."""
@@ -554,7 +556,8 @@ class Engine(ChatFacade):
         """What the engine finds about itself, most basic first, without secrets."""
         with suppress(EngineError):
             await self._peers.reflectors.ask()
-        return diagnose(self.state, self._peers.reflectors.seen, self._host_endpoints(), self._all_details())
+        reflectors = self._peers.reflectors
+        return diagnose(self.state, reflectors.seen, self._host_endpoints(), self._all_details(), reflectors.guessed)
 
     async def report(self) -> str:
         """Everything that helps to find out why something does not work, without secrets, fit to be shown around."""
@@ -568,6 +571,7 @@ class Engine(ChatFacade):
             self._host_endpoints(),
             self._all_details(),
             recent_lines(),
+            self._peers.reflectors.guessed,
         )
         return await asyncio.to_thread(write_report, facts)
 

@@ -155,7 +155,7 @@ class Peers:
         self._interface = ready
         capabilities = int(PeerCapability.PARTIAL_CHECKSUMS) if ready.partial_checksums else 0
         self._handshakes = PeerHandshakes(self._identity, self._own, self._facts, capabilities)
-        self.reflectors.forget()
+        self.reflectors.socket_opened(ready.udp_port)
         self.update({address: link.shared for address, link in self.links.items()})
 
     def interface_down(self) -> None:

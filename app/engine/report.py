@@ -53,11 +53,14 @@ class Facts:
     hosts: Sequence[Endpoint]
     peers: Sequence[PeerDetails]
     log: Sequence[str]
+    guessed: Sequence[Endpoint] = ()
+    """Where peers are told to look for this computer from outside though no reflector says so."""
 
 
 def write_report(facts: Facts) -> str:
     """The report."""
-    cover = Cover(facts.state, [each.host for each in (*facts.hosts, *facts.seen, *facts.seen.values())])
+    own = (*facts.hosts, *facts.seen, *facts.seen.values(), *facts.guessed)
+    cover = Cover(facts.state, [each.host for each in own])
     state = cover.state(facts.state)
     peers = [replace(each, peer=cover.peer(each.peer)) for each in facts.peers]
     text = cover.hide("\n".join(_section(*each) for each in _sections(facts, state, peers)))
@@ -66,14 +69,14 @@ def write_report(facts: Facts) -> str:
 
 
 def _sections(facts: Facts, state: EngineState, peers: Sequence[PeerDetails]) -> list[tuple[str, Iterable[str]]]:
-    findings = diagnose(state, facts.seen, facts.hosts, peers)
+    findings = diagnose(state, facts.seen, facts.hosts, peers, facts.guessed)
     written = datetime.fromtimestamp(facts.now, UTC).isoformat(" ", "seconds")
     return [
         ("versions", [f"Buri {__version__}, Python {platform.python_version()}, {platform.platform()}", written]),
         ("identity", [facts.fingerprint]),
         ("server", _server(state)),
         ("helper", _helper(state)),
-        ("this computer's endpoints", [*(f"{each}  host" for each in facts.hosts), *_reflexive(facts.seen)]),
+        ("this computer's endpoints", _endpoints(facts)),
         ("router", describe_router(facts.seen, facts.hosts)),
         ("networks", map(_network, state.networks)),
         ("peers", (line for each in peers[:MAX_PEERS] for line in _peer(each, facts.now))),
@@ -97,8 +100,12 @@ def _section(title: str, lines: Iterable[str]) -> str:
     return "\n".join(["", f"[{title}]", *(list(lines) or ["none"])])
 
 
-def _reflexive(seen: Mapping[Endpoint, Endpoint]) -> list[str]:
-    return [f"{outside}  reflexive, seen by {reflector}" for reflector, outside in seen.items()]
+def _endpoints(facts: Facts) -> list[str]:
+    return [
+        *(f"{each}  host" for each in facts.hosts),
+        *(f"{outside}  reflexive, seen by {reflector}" for reflector, outside in facts.seen.items()),
+        *(f"{each}  guessed, as the server stands behind the same router" for each in facts.guessed),
+    ]
 
 
 def _server(state: EngineState) -> list[str]:

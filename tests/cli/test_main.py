@@ -115,6 +115,10 @@ def test_an_identity_is_made_backed_up_and_restored(tmp_path: Path) -> None:
         (("--server", "bad host", "--fingerprint", "SHA256:" + "A" * 43), "server-not-valid"),
         (("--server", "buri.example:0", "--fingerprint", "SHA256:" + "A" * 43), "server-not-valid"),
         (("--server", "buri.example", "--fingerprint", "SHA256:short"), "server-not-valid"),
+        (
+            ("--server", "127.0.0.1", "--fingerprint", "SHA256:" + "A" * 43, "--public-host", "bad host"),
+            "server-not-valid",
+        ),
         (("--invite", "https://example.org"), "invite-not-valid"),
         (("--nickname", "\u202e"), "nickname-not-valid"),
     ],

@@ -101,6 +101,20 @@ def test_it_starts_with_an_invite_and_again_without(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
+def test_how_others_reach_a_server_on_this_computer_is_remembered(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        place = Place(tmp_path / "uma")
+        here = ("--server", f"127.0.0.1:{world.port}", "--fingerprint", world.fingerprint)
+        for words in ((*here, "--public-host", "203.0.113.5"), ()):
+            async with place.up(*words) as running:
+                await running.tells("online")
+                link = (await place.buri("invite", "--json")).document["invite"]
+                assert link.startswith(f"buri://203.0.113.5:{world.port}/")
+                assert await running.end(signal.SIGTERM) == 0
+
+    tell(tmp_path, story)
+
+
 def test_an_invite_to_a_network_joins_it(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         anna = await world.person("anna")

@@ -3,6 +3,7 @@
 import asyncio
 from ipaddress import IPv4Network
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from app.engine.candidates import (
     as_candidates,
     host_endpoints,
     read_addresses,
-    resolve_reflectors,
+    resolve_ports,
 )
 from app.engine.timing import Timing
 from app.platform.addresses import LocalAddress
@@ -108,14 +109,77 @@ def test_a_mute_reflector_holds_up_nobody() -> None:
     asyncio.run(story())
 
 
+class Home:
+    """What the system's resolver says of the name that others use for a server at home, and how the router answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *addresses: str, inside: str = "") -> None:
+        self.addresses = list(addresses)
+        self.reflectors = Reflectors(self.send, QUICK)
+        self.reflectors.endpoints = REFLECTORS
+        self.reflectors.public_host = "home.example"
+        self.reflectors.socket_opened(4_000)
+        self._inside = inside
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", self.resolve)
+
+    async def resolve(self, _name: str, _port: None) -> list[object]:
+        if not self.addresses:
+            raise OSError("no such name")
+        return [(":" in each, 0, 0, "", (each, 0)) for each in self.addresses]
+
+    def send(self, _reflector: Endpoint, data: bytes) -> None:
+        if self._inside:
+            answer = StunMessage(
+                MessageClass.SUCCESS, stun.decode(data).transaction_id, mapped_address=Endpoint(self._inside, 4_000)
+            )
+            asyncio.get_running_loop().call_soon(self.reflectors.receive, answer)
+
+
+def test_behind_the_same_router_as_the_server_the_outside_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        home = Home(monkeypatch, "203.0.113.5", "2001:db8::5")
+        assert await home.reflectors.ask() == (Endpoint("203.0.113.5", 4_000),)
+        assert not home.reflectors.seen
+        home.addresses = ["203.0.113.77"]  # as the provider gives another one every night
+        home.reflectors.forget()
+        assert await home.reflectors.ask() == (Endpoint("203.0.113.77", 4_000),)
+        home.addresses = []  # for a while nobody answers for the name
+        home.reflectors.forget()
+        assert await home.reflectors.ask() == (Endpoint("203.0.113.77", 4_000),)
+        home.addresses = ["203.0.113.78"]
+        home.reflectors.socket_opened(5_000)
+        assert await home.reflectors.ask() == (Endpoint("203.0.113.78", 5_000),)
+
+    asyncio.run(story())
+
+
+def test_what_a_router_shows_from_inside_is_told_beside_the_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        home = Home(monkeypatch, "203.0.113.5", inside="203.0.113.5")
+        assert await home.reflectors.ask() == (Endpoint("203.0.113.5", 4_000),)
+        assert set(home.reflectors.seen) == set(REFLECTORS)
+        home = Home(monkeypatch, "203.0.113.5", inside="192.168.1.1")
+        assert await home.reflectors.ask() == (Endpoint("192.168.1.1", 4_000), Endpoint("203.0.113.5", 4_000))
+
+    asyncio.run(story())
+
+
+def test_no_peer_is_told_a_loopback_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        for loopback in ("127.0.0.1", "127.0.1.1", "::1"):
+            home = Home(monkeypatch, loopback, inside=loopback)
+            assert await home.reflectors.ask() == ()
+
+    asyncio.run(story())
+
+
 def test_answers_to_questions_that_were_not_asked_are_not_ours() -> None:
     reflectors = Reflectors(lambda _endpoint, _data: None, QUICK)
     assert not reflectors.receive(StunMessage(MessageClass.SUCCESS, bytes(12), mapped_address=REFLECTORS[0]))
 
 
 def test_the_reflectors_of_a_server_are_at_its_addresses() -> None:
-    assert asyncio.run(resolve_reflectors("127.0.0.1", (5, 6))) == (Endpoint("127.0.0.1", 5), Endpoint("127.0.0.1", 6))
-    assert asyncio.run(resolve_reflectors("no such host.invalid", (5,))) == ()
+    assert asyncio.run(resolve_ports("127.0.0.1", (5, 6))) == (Endpoint("127.0.0.1", 5), Endpoint("127.0.0.1", 6))
+    assert asyncio.run(resolve_ports("no such host.invalid", (5,))) == ()
 
 
 def test_this_computers_addresses_can_be_read() -> None:

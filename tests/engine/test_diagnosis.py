@@ -83,3 +83,10 @@ def test_without_the_helper_only_the_helper_is_to_blame() -> None:
     state = EngineState(server=ServerView(ServerStatus.ONLINE), helper=HelperView(HelperStatus.ABSENT, problem=PROBLEM))
     findings = diagnose(state, {}, [], [])
     assert [(each.name, each.remedy) for each in findings if not each.ok] == [("helper", "Mend it.")]
+
+
+def test_what_peers_are_told_of_the_host_of_the_server_is_a_guess_and_called_one() -> None:
+    state = EngineState(server=ServerView(ServerStatus.ONLINE), helper=HelperView(HelperStatus.UP))
+    findings = {each.name: each for each in diagnose(state, {}, [HOST], [], [OUTSIDE])}
+    assert findings["outside"].ok
+    assert "peers are told 203.0.113.1:4: right if it keeps ports" in findings["outside"].message

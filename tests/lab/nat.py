@@ -84,6 +84,21 @@ def rules(nat: Nat) -> str:
             return firewall + TRANSLATION % (REMEMBER, LET_CONTACTED_IN, "masquerade")
 
 
+def forwarding(protocol: str, port: int, inner: str) -> str:
+    """A rule set that leads a port of the router's outside to a computer inside, as people set up to host something.
+
+    Only what comes from outside is led there: computers inside can't use the outside address (no NAT loopback).
+    """
+    return f"""
+table ip forwarding_{protocol}_{port} {{
+  chain inward {{
+    type nat hook prerouting priority dstnat - 1;
+    iifname "wan" {protocol} dport {port} dnat to {inner}
+  }}
+}}
+"""
+
+
 def lossy(interface: str, share: float) -> str:
     """A rule set that loses this share of the IP packets arriving at an interface, before anything else sees them.
 

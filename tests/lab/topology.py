@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.lab.machines import NOBODY, Addresses, Computer, MediationServer
+from tests.lab.machines import NOBODY, Addresses, Computer, Machine, MediationServer
 from tests.lab.namespace import Namespace, sweep
-from tests.lab.nat import Nat, lossy, rules
+from tests.lab.nat import Nat, forwarding, lossy, rules
 
 INTERNET4 = "203.0.113.0/24"
 INTERNET6 = "2001:db8::/64"
@@ -95,6 +95,7 @@ class Router:
         self.namespace = namespace
         self.outside = outside
         self.nat = nat
+        self._forwarded = ""
         self.segment: Segment
         self.outer = outside.segment.attach(namespace, "wan")
         self.segment = Segment(namespace, network4, network6)
@@ -109,10 +110,16 @@ class Router:
         self.namespace.ip(f"route add {network} via {gateway}")
         self.outside.add_route(network, self.outer.ipv6 if network.version == 6 else self.outer.ipv4)
 
+    def forward_port(self, protocol: str, port: int, to: Machine) -> None:
+        """Lead a port (`tcp` or `udp`) of the outer address to a computer inside."""
+        rule = forwarding(protocol, port, to.addresses.ipv4)
+        self._forwarded += rule
+        self.namespace.nft(rule)
+
     def reboot(self) -> None:
         """Forget every mapping, as after a power cut: the rule set and the connection table are made anew."""
         self.namespace.run("conntrack", "--flush")
-        self.namespace.nft("flush ruleset\n" + rules(self.nat))
+        self.namespace.nft("flush ruleset\n" + rules(self.nat) + self._forwarded)
 
 
 class Lab:
