@@ -101,7 +101,7 @@ class Dialog(QDialog):
     def showEvent(self, event: QShowEvent) -> None:
         """Tab goes from top to bottom, as one reads; the keyboard begins at the first field."""
         super().showEvent(event)
-        centre_labels(self.form)
+        centre_labels(self)
         order = [each for each in _widgets_of(self.body) if each.focusPolicy() & Qt.FocusPolicy.TabFocus]
         for one, next_one in pairwise(order):
             self.setTabOrder(one, next_one)

@@ -46,7 +46,7 @@ def _buttons(scheme: Colours) -> str:
     return f"""
     QPushButton {{
         background: {scheme.surface}; color: {scheme.text}; border: 1px solid {scheme.edge}; border-radius: 6px;
-        padding: 6px 15px; min-height: 18px;
+        padding: 6px 15px; min-height: 18px; outline: none;
     }}
     QPushButton:hover {{ background: {scheme.raised}; }}
     QPushButton:pressed, QPushButton:checked {{ background: {scheme.border}; }}
@@ -129,7 +129,7 @@ def _fields(scheme: Colours) -> str:
 def _ticks(scheme: Colours) -> str:
     check = _drawing("check-light" if scheme.on_accent == "#ffffff" else "check-dark")
     return f"""
-    QCheckBox, QRadioButton {{ spacing: 8px; padding: 3px 0; }}
+    QCheckBox, QRadioButton {{ spacing: 8px; padding: 3px 0; outline: none; }}
     QCheckBox:focus, QRadioButton:focus {{ color: {scheme.accent}; }}
     QCheckBox:disabled, QRadioButton:disabled {{ color: {scheme.offline}; }}
     QCheckBox::indicator, QRadioButton::indicator, QAbstractItemView::indicator, QGroupBox::indicator {{

@@ -3,12 +3,22 @@
 Text of strangers is shown as it is, never as HTML. Used by all windows.
 """
 
+import html
 import re
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
-from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QAccessible, QAccessibleEvent, QFont, QFontDatabase, QGuiApplication
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleEvent,
+    QColor,
+    QFont,
+    QFontDatabase,
+    QGuiApplication,
+    QPainter,
+    QPaintEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -29,17 +39,15 @@ from PySide6.QtWidgets import (
 
 from app.engine.errors import engine_error, problem_of
 from app.engine.state import Problem
-from app.protocol.messages import shown_name
 from app.protocol.wire import MAX_PASSWORD
 from app.ui.look.icons import icon, pixmap
 from app.ui.look.theme import SPACE, Colours, colours
+from app.ui.words.plain_text import short_name
 from app.ui.words.translations import _, translated
 
-Result = TypeVar("Result")
 Shade = Callable[[Colours], str]
 """Which of the colours in use."""
 
-MAX_SHORT_NAME: Final = 40
 ZERO_WIDTH_SPACE: Final = "\u200b"
 _LONG_WORD: Final = re.compile(r"\S{14}(?=\S{3})")
 COPIED_FOR: Final = 2_000
@@ -93,10 +101,7 @@ def problem_named(code: str, **details: object) -> Problem:
 
 def wrapping_name(name: str) -> str:
     """A name that somebody else chose, for titles and sentences: safe, not too long, and with places to wrap."""
-    name = shown_name(name)
-    if len(name) > MAX_SHORT_NAME:
-        name = name[: MAX_SHORT_NAME - 1] + "…"
-    return _LONG_WORD.sub("\\g<0>" + ZERO_WIDTH_SPACE, name)
+    return _LONG_WORD.sub("\\g<0>" + ZERO_WIDTH_SPACE, short_name(name))
 
 
 def _muted(shades: Colours) -> str:
@@ -129,6 +134,53 @@ class Sign(QLabel):
     def _draw(self) -> None:
         if self._name:
             self.setPixmap(pixmap(self._name, self._size, self._shade(colours())))
+
+
+class ElidedLabel(QLabel):
+    """One line of plain text that ends in … where there is no room; its tip is the whole text."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def say(self, text: str) -> None:
+        """Show this."""
+        self.setText(text)
+        self.setAccessibleName(text)
+        self.setToolTip(_as_tip(text) if self._shown() != text else "")
+
+    def minimumSizeHint(self) -> QSize:
+        """It gives way to whatever needs room."""
+        return QSize(3 * SPACE, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """As much as there is room for."""
+        painter = QPainter(self)
+        painter.setPen(colours().muted if self.property("muted") else colours().text)
+        painter.drawText(self.contentsRect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self._shown())
+        painter.end()
+
+    def _shown(self) -> str:
+        return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width())
+
+
+def _as_tip(text: str) -> str:
+    """Qt guesses whether a tip is HTML: this one is, and says the text as it is."""
+    return f"<span>{html.escape(text)}</span>"
+
+
+class Rule(QWidget):
+    """A thin line between two parts of a window."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFixedHeight(1)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """In the colour of borders."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(colours().border))
+        painter.end()
 
 
 class ProblemBox(QFrame):
@@ -311,9 +363,10 @@ def form_in(parent: QWidget) -> QFormLayout:
     return form
 
 
-def centre_labels(form: QFormLayout) -> None:
-    """Beside the text of one-line fields, which are higher than Qt's own layout reckons with."""
-    for row in range(form.rowCount()):
+def centre_labels(window: QWidget) -> None:
+    """In all forms of a window that is shown: beside the text of fields, which are higher than Qt reckons with."""
+    rows = ((form, row) for form in window.findChildren(QFormLayout) for row in range(form.rowCount()))
+    for form, row in rows:
         items = [form.itemAt(row, role) for role in (QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole)]
         label, field = (None if item is None else item.widget() for item in items)
         if label is not None and isinstance(field, QLineEdit | QAbstractSpinBox | QComboBox):

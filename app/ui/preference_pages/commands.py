@@ -87,7 +87,7 @@ class CustomCommandsPage(QWidget):
         tools.addStretch(1)
         for button in (self.up_button, self.down_button, self.remove_button):
             tools.addWidget(button)
-        self._fields = fields = QFormLayout()
+        fields = QFormLayout()
         fields.setHorizontalSpacing(2 * SPACE)
         fields.setVerticalSpacing(SPACE + 2)
         fields.addRow(_("&Name"), self.name)
@@ -112,7 +112,7 @@ class CustomCommandsPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Only now the fields have their height."""
         super().showEvent(event)
-        centre_labels(self._fields)
+        centre_labels(self)
 
     def add(self, command: CustomCommand) -> None:
         """At the end, ready to be changed."""

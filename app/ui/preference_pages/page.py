@@ -4,11 +4,12 @@ What lies in window.json is written by Preferences; what the engine must know go
 engine anew, and the page says so.
 """
 
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.engine.state import Problem
 from app.ui.look.theme import SPACE
-from app.ui.look.widgets import ProblemBox, form_in, problem_named, text_label
+from app.ui.look.widgets import ProblemBox, centre_labels, form_in, problem_named, text_label
 from app.ui.preferences import PreferencesError
 from app.ui.verbs import Verbs
 
@@ -25,6 +26,11 @@ class PreferencePage(QWidget):
         self._layout.setSpacing(SPACE + 4)
         self._layout.addWidget(text_label(title, heading=True))
         self._layout.addWidget(self.problem)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Only now the fields have their height."""
+        super().showEvent(event)
+        centre_labels(self)
 
     def add(self, *parts: QWidget) -> None:
         """Widgets one under the other."""

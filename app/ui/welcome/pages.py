@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -18,13 +19,13 @@ from PySide6.QtWidgets import (
 )
 
 from app.engine.state import Problem
-from app.protocol.invite import Invite, InviteError, checked_host
+from app.protocol.invite import Invite
 from app.protocol.messages import checked_name
 from app.protocol.wire import MAX_NAME, SERVER_PORT, RemoteProtocolError
-from app.ui.dialogs.server_choice import MAX_SERVER, LinkField, ServerFields
+from app.ui.dialogs.server_choice import MAX_SERVER, LinkField, ServerFields, host_of
 from app.ui.look.icons import pixmap
 from app.ui.look.theme import SPACE, colours
-from app.ui.look.widgets import CopyField, Note, NumberField, form_in, problem_named, text_label
+from app.ui.look.widgets import CopyField, Note, NumberField, centre_labels, form_in, problem_named, text_label
 from app.ui.words.translations import _
 
 
@@ -80,6 +81,13 @@ class Card(QPushButton):
         self._sign.setPixmap(pixmap(self._drawing, 28, colours().accent))
         self._more.setPixmap(pixmap("chevron-right", 18, colours().muted))
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter chooses, as the space bar does."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
     def sizeHint(self) -> QSize:
         """As its content, which a button would not ask."""
         layout = self.layout()
@@ -109,6 +117,11 @@ class Page(QWidget):
         opening.addWidget(text_label(title, heading=True))
         opening.addWidget(text_label(sentence, muted=True))
         self._layout.addLayout(opening)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Only now the fields have their height."""
+        super().showEvent(event)
+        centre_labels(self)
 
     def _add_nickname(self) -> None:
         box = QWidget()
@@ -234,10 +247,8 @@ class HostPage(Page):
 
     def server(self) -> Hosting | Problem:
         """The one to make."""
-        try:
-            return Hosting(checked_host(self.host.currentText().strip()), self.port.value())
-        except InviteError as error:
-            return problem_named("setting-not-valid", reason=str(error).removeprefix("invite: "))
+        host = host_of(self.host.currentText())
+        return host if isinstance(host, Problem) else Hosting(host, self.port.value())
 
 
 class HostedPage(QWidget):

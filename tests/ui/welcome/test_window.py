@@ -34,6 +34,9 @@ def test_a_pasted_link_is_shown_and_leads_to_its_network(
 ) -> None:
     async def story(world: World, home: Home) -> None:
         welcome = await welcomed(home)
+        press(Qt.Key.Key_Return)
+        assert welcome.pages.currentWidget() is welcome.link_page
+        click(welcome.back)
         press(Qt.Key.Key_Space)
         assert welcome.pages.currentWidget() is welcome.link_page
         welcome.link_page.field.line.setText(format_invite(invite_to(world, "Game night")))
