@@ -47,7 +47,7 @@ class CustomCommand(Struct, frozen=True, forbid_unknown_fields=True):
     line: Annotated[str, Meta(min_length=1, max_length=1_024)]
 
 
-class Notices(Struct, frozen=True, omit_defaults=True):
+class WantedNotices(Struct, frozen=True, omit_defaults=True):
     """Which notifications are shown."""
 
     online: bool = True
@@ -64,7 +64,7 @@ class Choices(Struct, frozen=True, omit_defaults=True):
     language: Annotated[str, Meta(max_length=16)] = ""
     """Empty: the system's."""
     colours: ColourScheme = ColourScheme.SYSTEM
-    notices: Notices = Notices()
+    notices: WantedNotices = WantedNotices()
     commands: Annotated[tuple[CustomCommand, ...], Meta(max_length=MAX_COMMANDS)] = ()
     hide_offline: bool = False
     collapsed: Annotated[tuple[int, ...], Meta(max_length=4_096)] = ()

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.ui.look.contact_header import ElidedLabel
+from app.ui.look.widgets import ElidedLabel
 from app.ui.preferences import ColourScheme
 from app.ui.words.translations import LANGUAGES
 from tests.ui.pictures import PICTURES, Look, Picture, Studio, dressed

@@ -29,11 +29,11 @@ from app.ui.chat.dialogs import ClearDialog, WholeMessage
 from app.ui.chat.message_field import MessageField
 from app.ui.chat.model import ChatModel, People, Reach
 from app.ui.chat.view import ChatView
-from app.ui.look.contact_header import ContactHeader, Rule
+from app.ui.look.contact_header import ContactHeader
 from app.ui.look.icons import icon
 from app.ui.look.status_signs import STATUS_ICONS, status_colour
 from app.ui.look.theme import SPACE, colours
-from app.ui.look.widgets import ProblemBox, text_label
+from app.ui.look.widgets import ProblemBox, Rule, text_label
 from app.ui.verbs import Verbs
 from app.ui.words.statuses import absence, capitalised, explained, latency, peer_name, peer_status
 from app.ui.words.translations import _

@@ -18,10 +18,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.engine.state import EngineState, JoinResult, MemberStatus, NetworkView, Problem, Protection
-from app.protocol.invite import MAX_LINK, Invite, InviteError, parse_invite
+from app.protocol.invite import MAX_LINK, Invite
 from app.protocol.keys import format_fingerprint
 from app.protocol.network_secret import secret_to_invite
 from app.protocol.wire import MAX_NAME, NetworkId
+from app.ui.dialogs.server_choice import invite_of
 from app.ui.engine_bridge import EngineBridge
 from app.ui.look.dialog import Dialog
 from app.ui.look.theme import SPACE
@@ -122,7 +123,7 @@ class CreateNetwork(Dialog):
         self._look_for_it(self._bridge.state)
 
     def _look_for_it(self, state: EngineState) -> None:
-        network = next((each for each in state.networks if each.id == self._number), None)
+        network = None if self._number is None else state.network(self._number)
         if network is not None and self.isVisible():
             self._number = None
             self.accept()
@@ -169,25 +170,19 @@ class JoinNetwork(Dialog):
 
     def _read(self, text: str) -> None:
         """Say what a link invites to; a broken one is told only when it is used, as it may not be whole yet."""
-        invite = self._invite() if self.is_link else None
+        answer = invite_of(text) if self.is_link else None
+        invite = answer if isinstance(answer, Invite) else None
         holds_secret = invite is not None and invite.secret is not None
         self.form.setRowVisible(self.password, not holds_secret)
         self.link.tell(_told(invite) if invite is not None else "", "invite")
-
-    def _invite(self) -> Invite | None:
-        try:
-            return parse_invite(self.name.text())
-        except InviteError:
-            return None
 
     def submit(self) -> None:
         """Join it."""
         name, secret = self.name.text(), None
         if self.is_link:
-            try:
-                invite = parse_invite(name)
-            except InviteError as error:
-                self.show_problem(problem_named("invite-not-valid", reason=_sentence(str(error))))
+            invite = invite_of(name)
+            if isinstance(invite, Problem):
+                self.show_problem(invite)
                 return
             if format_fingerprint(invite.fingerprint) != self._bridge.state.server.fingerprint:
                 self.accept()
@@ -398,8 +393,3 @@ def _password_meaning(network: NetworkView) -> str:
             "{name} was open so far. Whoever is in it already must join again with the password to reach you."
         ).format(name=name)
     return _("Members of {name} stay. Whoever joins from now on needs the new password.").format(name=name)
-
-
-def _sentence(text: str) -> str:
-    text = text.removeprefix("invite: ")
-    return text[:1].upper() + text[1:]

@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from app.engine.state import Problem
-from app.protocol.invite import MAX_LINK, Invite, InviteError, parse_host_and_port, parse_invite
+from app.protocol.invite import MAX_LINK, Invite, InviteError, checked_host, parse_host_and_port, parse_invite
 from app.protocol.keys import KeyFormatError, format_fingerprint, parse_fingerprint
 from app.protocol.messages import shown_name
 from app.ui.look.widgets import form_in, problem_named, text_label
@@ -41,6 +41,14 @@ def server_of(server: str, fingerprint: str) -> Invite | Problem:
         text = fingerprint.strip()
         return Invite(host, port, parse_fingerprint(text if text.startswith(PREFIX) else PREFIX + text))
     except KeyFormatError as error:
+        return problem_named("setting-not-valid", reason=_reason(error))
+
+
+def host_of(host: str) -> str | Problem:
+    """A name or address that others shall use, checked, or what is wrong with it."""
+    try:
+        return checked_host(host.strip())
+    except InviteError as error:
         return problem_named("setting-not-valid", reason=_reason(error))
 
 

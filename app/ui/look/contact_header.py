@@ -3,65 +3,18 @@
 Used by chat/window.py and ping/window.py.
 """
 
-import html
 from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QSize
+from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from app.ui.look.icons import icon
-from app.ui.look.theme import SPACE, colours
+from app.ui.look.theme import SPACE
+from app.ui.look.widgets import ElidedLabel
 
 SIGN: Final = 20
-
-
-class ElidedLabel(QLabel):
-    """One line of plain text that ends in … where there is no room; its tip is the whole text."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setTextFormat(Qt.TextFormat.PlainText)
-
-    def say(self, text: str) -> None:
-        """Show this."""
-        self.setText(text)
-        self.setAccessibleName(text)
-        self.setToolTip(_as_tip(text) if self._shown() != text else "")
-
-    def minimumSizeHint(self) -> QSize:
-        """It gives way to whatever needs room."""
-        return QSize(3 * SPACE, super().minimumSizeHint().height())
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """As much as there is room for."""
-        painter = QPainter(self)
-        painter.setPen(colours().muted if self.property("muted") else colours().text)
-        painter.drawText(self.contentsRect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self._shown())
-        painter.end()
-
-    def _shown(self) -> str:
-        return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width())
-
-
-def _as_tip(text: str) -> str:
-    """Qt guesses whether a tip is HTML: this one is, and says the text as it is."""
-    return f"<span>{html.escape(text)}</span>"
-
-
-class Rule(QWidget):
-    """A thin line between two parts of a window."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setFixedHeight(1)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """In the colour of borders."""
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(colours().border))
-        painter.end()
 
 
 class ContactHeader(QFrame):

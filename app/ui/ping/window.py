@@ -16,11 +16,11 @@ from app.engine.state import Conversation, EngineState, PeerView, Problem, Round
 from app.protocol.messages import shown_name
 from app.protocol.wire import parse_address
 from app.ui.engine_bridge import Call
-from app.ui.look.contact_header import ContactHeader, Rule
+from app.ui.look.contact_header import ContactHeader
 from app.ui.look.icons import icon
 from app.ui.look.status_signs import STATUS_ICONS, status_colour
 from app.ui.look.theme import SPACE, colours
-from app.ui.look.widgets import CopyButton, text_label
+from app.ui.look.widgets import CopyButton, Rule, text_label
 from app.ui.ping.graph import PingGraph, clock, milliseconds, path_words
 from app.ui.ping.statistics import Figures, PingRecord
 from app.ui.verbs import Verbs

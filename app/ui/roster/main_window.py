@@ -27,9 +27,9 @@ from PySide6.QtWidgets import (
 
 from app.engine.state import EngineState, Problem, ServerStatus
 from app.ui.actions import Actions
-from app.ui.look.contact_header import Rule
 from app.ui.look.icons import icon
 from app.ui.look.theme import SPACE, colours
+from app.ui.look.widgets import Rule
 from app.ui.roster.main_menu import MainMenu, copied_link, invite_link
 from app.ui.roster.own_header import OwnHeader
 from app.ui.roster.panel import Page, Panel

@@ -22,10 +22,9 @@ from PySide6.QtWidgets import (
 
 from app.engine.state import EngineState, ServerStatus
 from app.ui.actions import Actions
-from app.ui.look.contact_header import ElidedLabel
 from app.ui.look.icons import icon, sharp_pixmap
 from app.ui.look.theme import SPACE, Colours, colours
-from app.ui.look.widgets import COPIED_FOR
+from app.ui.look.widgets import COPIED_FOR, ElidedLabel
 from app.ui.roster.power_switch import PowerSwitch
 from app.ui.words.statuses import server_line
 from app.ui.words.translations import _

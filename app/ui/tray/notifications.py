@@ -13,8 +13,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from app.engine.state import ChatMessage, Conversation, EngineState, MemberStatus
 from app.ui.actions import Actions
-from app.ui.preferences import Notices as Wanted
-from app.ui.preferences import Preferences
+from app.ui.preferences import Preferences, WantedNotices
 from app.ui.tray.notice_words import words_of
 from app.ui.tray.notices import Kind, Notice, Notices
 from app.ui.tray.tray import Tray
@@ -129,7 +128,7 @@ def desktop_notifications() -> "DesktopNotifications | None":
     return DesktopNotifications()
 
 
-def is_wanted(kind: Kind, wanted: Wanted) -> bool:
+def is_wanted(kind: Kind, wanted: WantedNotices) -> bool:
     """Whether the person wants to be told of it."""
     return {
         Kind.ONLINE: wanted.online,

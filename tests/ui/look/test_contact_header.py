@@ -7,8 +7,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.ui.look.contact_header import ContactHeader, ElidedLabel
+from app.ui.look.contact_header import ContactHeader
 from app.ui.look.theme import colours
+from app.ui.look.widgets import ElidedLabel
 
 
 @pytest.fixture

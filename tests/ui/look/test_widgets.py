@@ -1,19 +1,17 @@
-"""What dialogs are made of."""
+"""What windows are made of."""
 
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from app.engine.state import Problem
 from app.protocol.wire import MAX_PASSWORD
-from app.ui.look.dialog import Dialog
 from app.ui.look.theme import Theme
 from app.ui.look.widgets import (
-    MAX_SHORT_NAME,
     ZERO_WIDTH_SPACE,
     CopyField,
     Note,
@@ -24,25 +22,9 @@ from app.ui.look.widgets import (
     wrapping_name,
 )
 from app.ui.preferences import ColourScheme
+from app.ui.words.plain_text import LONGEST_NAME
 
 HOSTILE = Problem("x", "<b>title</b>", "<script>alert(1)</script>", "<a href='x'>click</a>")
-
-
-class Question(Dialog):
-    """A dialog with one field that refuses whatever is typed."""
-
-    def __init__(self, parent: QWidget | None = None, *, destructive: bool = False) -> None:
-        super().__init__(parent, "Question", "Why?", "&Answer", destructive=destructive)
-        self.answer = QLineEdit()
-        self.form.addRow("&Text", self.answer)
-        self.asked = 0
-
-    def submit(self) -> None:
-        self.asked += 1
-        self.show_problem(HOSTILE)
-
-    def field_of(self, problem: Problem) -> QWidget | None:
-        return self.answer
 
 
 def test_a_problem_is_told_as_it_is_never_as_html(qtbot: QtBot) -> None:
@@ -60,43 +42,6 @@ def test_the_engines_words_are_at_hand_for_what_a_window_notices() -> None:
     problem = problem_named("invite-not-valid", reason="It is cut off")
     assert problem.message == "It is cut off."
     assert dict(problem.details) == {"reason": "It is cut off"}
-
-
-def test_enter_asks_and_a_refusal_keeps_what_was_typed(qtbot: QtBot) -> None:
-    dialog = Question()
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
-    qtbot.addWidget(dialog)
-    dialog.show()
-    qtbot.waitUntil(dialog.answer.hasFocus)
-    height = dialog.height()
-    QTest.keyClicks(dialog.answer, "because")
-    QTest.keyClick(dialog.answer, Qt.Key.Key_Return)
-    assert (dialog.asked, dialog.answer.text(), dialog.answer.selectedText()) == (1, "because", "because")
-    assert dialog.accept_button.isEnabled()
-    assert dialog.height() > height
-    QTest.keyClick(dialog.answer, Qt.Key.Key_Escape)
-    assert not dialog.isVisible()
-
-
-def test_enter_does_nothing_while_something_is_under_way(qtbot: QtBot) -> None:
-    dialog = Question()
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
-    qtbot.addWidget(dialog)
-    dialog.show()
-    dialog.set_busy(True)
-    QTest.keyClick(dialog.answer, Qt.Key.Key_Return)
-    assert dialog.asked == 0
-    assert dialog.cancel_button.isEnabled()
-
-
-def test_enter_cancels_what_can_not_be_undone(qtbot: QtBot) -> None:
-    dialog = Question(destructive=True)
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
-    qtbot.addWidget(dialog)
-    dialog.show()
-    QTest.keyClick(dialog.answer, Qt.Key.Key_Return)
-    assert dialog.asked == 0
-    assert not dialog.isVisible()
 
 
 def test_a_password_field_has_a_limit_and_begins_empty(qtbot: QtBot) -> None:
@@ -122,7 +67,7 @@ def test_names_in_titles_are_safe_and_short() -> None:
     assert wrapping_name("Ben") == "Ben"
     assert "\u202e" not in wrapping_name("\u202eneB\nBen")
     long = wrapping_name("W" * 64)
-    assert len(long.replace(ZERO_WIDTH_SPACE, "")) == MAX_SHORT_NAME
+    assert len(long.replace(ZERO_WIDTH_SPACE, "")) == LONGEST_NAME
     assert max(len(part) for part in long.split(ZERO_WIDTH_SPACE)) < 18  # it can be wrapped
 
 

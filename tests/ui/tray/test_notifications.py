@@ -92,7 +92,7 @@ def test_what_is_being_read_is_not_told(scene: Scene) -> None:
 
 
 def test_what_is_switched_off_is_not_told(scene: Scene) -> None:
-    scene.desk.preferences.change(notices=preferences.Notices(chat=False))
+    scene.desk.preferences.change(notices=preferences.WantedNotices(chat=False))
     scene.show(calm())
     scene.hear(1)
     assert scene.tray.shown == []
@@ -111,8 +111,8 @@ def test_a_request_is_told_and_a_click_opens_the_approvals(scene: Scene) -> None
 
 
 def test_every_kind_has_a_switch() -> None:
-    off: dict[str, Any] = dict.fromkeys(preferences.Notices.__struct_fields__, False)
-    assert not any(is_wanted(kind, preferences.Notices(**off)) for kind in Kind)
-    assert all(is_wanted(kind, preferences.Notices()) for kind in Kind)
-    for switch in preferences.Notices.__struct_fields__:
-        assert any(is_wanted(kind, preferences.Notices(**{**off, switch: True})) for kind in Kind)
+    off: dict[str, Any] = dict.fromkeys(preferences.WantedNotices.__struct_fields__, False)
+    assert not any(is_wanted(kind, preferences.WantedNotices(**off)) for kind in Kind)
+    assert all(is_wanted(kind, preferences.WantedNotices()) for kind in Kind)
+    for switch in preferences.WantedNotices.__struct_fields__:
+        assert any(is_wanted(kind, preferences.WantedNotices(**{**off, switch: True})) for kind in Kind)
