@@ -129,8 +129,14 @@ class TrayHost:
 
     async def choose(self, notification: Shown, key: str) -> None:
         """A click on one of its buttons, or, with `default`, on itself."""
-        signal = Message.new_signal(NOTIFICATIONS_PATH, NOTIFICATIONS, "ActionInvoked", "us", [notification.id, key])
-        await self._bus.send(signal)
+        await self._bus.send(_chosen(notification, key))
+
+    async def pretend_choice(self, notification: Shown, key: str) -> None:
+        """Another program says that there was such a click."""
+        other = await MessageBus(bus_address=self._address).connect()
+        await other.send(_chosen(notification, key))
+        await other.call(Message(BUS, BUS_PATH, BUS, "GetId"))  # what was sent before has been passed on then
+        other.disconnect()
 
     # --- D-Bus
 
@@ -177,6 +183,10 @@ class TrayHost:
         number = next(self._numbers)
         self.shown.append(Shown(number, title, text, dict(zip(words[::2], words[1::2], strict=True))))
         return Message.new_method_return(message, "u", [number])
+
+
+def _chosen(notification: Shown, key: str) -> Message:
+    return Message.new_signal(NOTIFICATIONS_PATH, NOTIFICATIONS, "ActionInvoked", "us", [notification.id, key])
 
 
 _WATCHER_PROPERTIES = {

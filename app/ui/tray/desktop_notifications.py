@@ -7,7 +7,7 @@ stays False and notifications.py uses the tray icon. https://specifications.free
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from jeepney import (
     DBusAddress,
@@ -57,7 +57,8 @@ class DesktopNotifications:
         self._heard: asyncio.Queue[Message | None] = asyncio.Queue(BUFFERED)
         """Signals of the desktop; None ends it."""
         self._has_buttons = False
-        self._shown: dict[int, Chosen] = {}
+        self._shown: dict[tuple[str, int], Chosen] = {}
+        """By who shows it, as the bus says, and its number there."""
 
     async def start(self) -> None:
         """Look for whoever shows notifications; when it returns, `is_there` is known."""
@@ -91,7 +92,7 @@ class DesktopNotifications:
         answer = await _ask(router, new_method_call(PLACE, "GetCapabilities"))
         if answer is None:
             return
-        self._has_buttons = "actions" in answer[0]
+        self._has_buttons = "actions" in answer.body[0]
         rule = MatchRule(type="signal", interface=SERVICE, path=PLACE.object_path)
         with router.filter(rule, queue=self._heard):
             await _ask(router, message_bus.AddMatch(rule))
@@ -113,23 +114,25 @@ class DesktopNotifications:
             logger.info("a notification was not shown: %s", type(error).__name__)
             return
         if answer is not None:
-            self._shown[int(answer[0])] = chosen
+            self._shown[answer.header.fields[HeaderFields.sender], answer.body[0]] = chosen
             while len(self._shown) > MOST_SHOWN:
                 del self._shown[next(iter(self._shown))]
 
     def _hear(self, message: Message) -> None:
-        kind = message.header.fields.get(HeaderFields.member)
-        if kind == "ActionInvoked" and len(message.body) == 2 and message.body[0] in self._shown:
-            self._shown[message.body[0]](str(message.body[1]))
-        elif kind == "NotificationClosed" and message.body:
-            self._shown.pop(message.body[0], None)
+        """Any program on the bus may say that something was clicked; only who shows it is believed."""
+        sender = message.header.fields[HeaderFields.sender]
+        match message.header.fields[HeaderFields.member], message.body:
+            case "ActionInvoked", (int() as number, str() as key) if (sender, number) in self._shown:
+                self._shown[sender, number](key)
+            case "NotificationClosed", (int() as number, *_):
+                self._shown.pop((sender, number), None)
 
 
-async def _ask(router: DBusRouter, question: Message) -> tuple[Any, ...] | None:
-    """The answer's body, or None for a refusal. Raises what the connection raises."""
+async def _ask(router: DBusRouter, question: Message) -> Message | None:
+    """The answer, or None for a refusal. Raises what the connection raises."""
     async with asyncio.timeout(PATIENCE):
         answer = await router.send_and_get_reply(question)
     if answer.header.message_type is MessageType.error:
         logger.info("D-Bus: %s", answer.body[0] if answer.body else "refused")
         return None
-    return tuple(answer.body)
+    return answer
