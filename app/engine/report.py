@@ -25,9 +25,15 @@ MAX_REPORT = 262_144
 """Characters of a report; of the log, which is last, the newest lines that fit."""
 MAX_PEERS = 200
 """Peers that are told one by one."""
-MIN_NAME = 3
-"""Characters of a name that is worth looking for in a log: shorter ones would be found in every word."""
+LONG_NAME = 3
+"""Characters of a name that is looked for wherever it is a whole word; shorter ones must be words of a sentence."""
+_COMMON_WORD = re.compile(
+    "a|an|as|at|be|by|do|go|i|id|if|in|ip|is|it|me|ms|my|no|of|ok|on|or|s|so|to|up|us|v4|v6|we|x", re.IGNORECASE
+)
+"""Words of every log: to put a number in the place of one would spoil the text."""
 
+_SAID_TWICE = re.compile(r"\b(network|peer) (?=\1 \d)")
+"""A neutral name after the word for what it names."""
 _ADDRESS4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]*\.\d)")
 _ADDRESS6 = re.compile(r"(?<![\w:])((?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4})(?![\w:])")
 
@@ -196,6 +202,7 @@ class Cover:
         """A text without names and without the addresses of others."""
         if self._pattern is not None:
             text = self._pattern.sub(lambda match: self._names[match[0]], text)
+        text = _SAID_TWICE.sub("", text)
         return _ADDRESS6.sub(self._shortened, _ADDRESS4.sub(self._shortened, text))
 
     def _shortened(self, match: re.Match[str]) -> str:
@@ -211,9 +218,19 @@ class Cover:
         return ":".join([*address.exploded.split(":")[:2], ":x"])
 
 
-def _any_of(names: Mapping[str, str]) -> re.Pattern[str] | None:
-    """Matches any of the names as a whole word, the longest first."""
-    wanted = sorted((each for each in names if len(each) >= MIN_NAME), key=len, reverse=True)
-    if not wanted:
-        return None
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, wanted))})(?!\w)")
+def _any_of(names: Iterable[str]) -> re.Pattern[str] | None:
+    """Matches any of the names as a whole word, the longest first.
+
+    A short one must not be part of an address, a path or a name with a hyphen, nor a number or a common word.
+    """
+    ordered = sorted(names, key=len, reverse=True)
+    long = [re.escape(each) for each in ordered if len(each) >= LONG_NAME]
+    short = [re.escape(each) for each in ordered if len(each) < LONG_NAME and _is_telling(each)]
+    ways = [rf"(?<!\w)(?:{'|'.join(long)})(?!\w)"] * bool(long)
+    ways += [rf"(?<![\w./:-])(?:{'|'.join(short)})(?![\w/-]|[.:]\w)"] * bool(short)
+    return re.compile("|".join(ways)) if ways else None
+
+
+def _is_telling(name: str) -> bool:
+    """Whether it says anything of anybody, so short as it is."""
+    return any(each.isalpha() or not each.isascii() for each in name) and not _COMMON_WORD.fullmatch(name)

@@ -56,7 +56,12 @@ def facts(*log: str) -> Facts:
 
 def test_names_are_numbers_and_addresses_of_others_are_short() -> None:
     report = write_report(
-        facts("Benny wrote from 198.51.100.77", "the network Family", f"{Path.home()}/settings.json", "10.0.0.2 is up")
+        facts(
+            "Benny wrote from 198.51.100.77",
+            "told in the network Family again",
+            f"{Path.home()}/settings.json",
+            "10.0.0.2 is up",
+        )
     )
     for private in (
         "Ben Müller",
@@ -77,10 +82,43 @@ def test_names_are_numbers_and_addresses_of_others_are_short() -> None:
             "203.0.113.1:4000  reflexive",
             "192.168.1.2:4000  host",
         ),
-        *("peer 1 wrote from 198.51.x.x", "the network network 1", "~/settings.json", "10.0.0.2 is up"),
+        *("peer 1 wrote from 198.51.x.x", "told in the network 1 again", "~/settings.json", "10.0.0.2 is up"),
         *("home.example:12975", "SHA256:me", "mapping behaviour unknown"),
     ):
         assert told in report
+
+
+def test_a_finding_names_a_network_or_a_peer_once() -> None:
+    report = write_report(facts())
+    assert "well  network 1: Members prove its secret" in report
+    assert "BAD   peer 1: " in report
+    assert "network network" not in report
+    assert "peer peer" not in report
+
+
+def nicknamed(nickname: str, *log: str) -> str:
+    """The log at the end of a report of somebody who has one peer."""
+    peer = PeerView("10.0.0.2", "", nickname, PeerStatus.DIRECT)
+    report = write_report(Facts(100.0, EngineState(peers=(peer,)), "SHA256:me", {}, [], [], log))
+    return report.partition("[log]\n")[2].rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("nickname", "line", "told"),
+    [
+        ("Jo", "Jo wrote to Joan", "peer 1 wrote to Joan"),
+        ("Jo", "peer Jo: no path", "peer 1: no path"),
+        ("jo", "name='jo', sent.", "name='peer 1', sent."),
+        ("李", "said 李.", "said peer 1."),
+        ("db", "2001:db::1 in /db/db.py, db-wal", "2001:00db::x in /db/db.py, db-wal"),
+        ("to", "on the way to Ben", "on the way to Ben"),
+        ("42", "42 packets", "42 packets"),
+        ("🦊", "from 🦊", "from peer 1"),
+        ("--", "buri --home", "buri --home"),
+    ],
+)
+def test_a_short_name_is_hidden_where_it_is_a_word_of_its_own(nickname: str, line: str, told: str) -> None:
+    assert nicknamed(nickname, line) == told
 
 
 def test_the_newest_lines_of_a_long_log_are_kept() -> None:
