@@ -10,20 +10,23 @@ import sys
 import time
 
 from PySide6.QtCore import QEvent, QObject, QTimer
-from PySide6.QtWidgets import QApplication, QMainWindow
+from PySide6.QtWidgets import QMainWindow
 
 from app.cli.main import main
+from app.ui import application
 
 
-class Stopwatch(QObject):
+class WatchedApplication(application.Application):
     """Waits for the first paint of a main window, and for the turn of the loop after it, when the screen has it."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(arguments)
+        self.installEventFilter(self)
 
     def eventFilter(self, receiver: QObject, event: QEvent) -> bool:
         """Looks on."""
         if event.type() is QEvent.Type.Paint and isinstance(receiver, QMainWindow):
-            application = QApplication.instance()
-            assert application is not None
-            application.removeEventFilter(self)
+            self.removeEventFilter(self)
             QTimer.singleShot(0, tell)
         return False
 
@@ -34,7 +37,5 @@ def tell() -> None:
 
 
 if __name__ == "__main__":
-    application = QApplication(sys.argv[:1])
-    stopwatch = Stopwatch()
-    application.installEventFilter(stopwatch)
+    setattr(application, "Application", WatchedApplication)  # noqa: B010 - to mypy a class can't be replaced
     sys.exit(main())
