@@ -264,6 +264,11 @@ _CONNECTION: Final = {
         "{reason}.",
         'Start it: `sudo buri helper --user "$(id -u)"`, or `sudo systemctl start buri-helper` where it is a service.',
     ),
+    "helper-by-hand": Sentences(
+        "Buri can't start its helper by itself here.",
+        "Type in a terminal: {command}",
+        "That asks for an administrator's consent, for which this system has no window.",
+    ),
     "helper-lost": Sentences(
         "Buri's helper went away.",
         "The adapter and all tunnels ended with it.",

@@ -34,13 +34,16 @@ class HelperStarter:
         self._tasks = Tasks()
 
     async def start(self) -> None:
-        """Returns once it was started. Raises EngineError `helper-missing` with what stands in the way."""
+        """Returns once it was started. Raises EngineError `helper-missing` with what stands in the way.
+
+        Where only a person can start it, that is `helper-by-hand` with the command.
+        """
         if await _has_unit():
             await self._run("systemctl", "start", UNIT)
         elif shutil.which("pkexec") is not None:
             await self._run("pkexec", *helper_command())
         else:
-            raise engine_error("helper-missing", reason=f"Type in a terminal: {terminal_command()}")
+            raise engine_error("helper-by-hand", command=terminal_command())
 
     async def close(self) -> None:
         """Forget it; a helper that runs as root is the system's from now on."""

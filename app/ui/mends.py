@@ -59,6 +59,10 @@ def _helper(actions: Verbs, _problem: Problem) -> list[Mend]:
     return [Mend(_("Start the helper"), actions.start_helper)]
 
 
+def _by_hand(actions: Verbs, problem: Problem) -> list[Mend]:
+    return [Mend(_("Copy the command"), lambda: actions.copy(dict(problem.details).get("command", "")))]
+
+
 def _lost_key(actions: Verbs, _problem: Problem) -> list[Mend]:
     return [_restore(actions), _new_identity(actions), _try_again(actions)]
 
@@ -131,6 +135,7 @@ _CHOICES: dict[str, Choice] = {
     "server-not-configured": _first_start,
     "helper-missing": _helper,
     "helper-lost": _helper,
+    "helper-by-hand": _by_hand,
     "helper-failed": _report,
     "identity-lost": _lost_key,
     "identity-damaged": _lost_key,

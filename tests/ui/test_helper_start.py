@@ -1,12 +1,13 @@
 """The helper is started by whatever the system has for it; these programs only write down how they were called."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.engine.errors import EngineError
+from app.engine.errors import EngineError, problem_of
 from app.ui.helper_start import HelperStarter
 from tests.ui.world import run_in_qt
 
@@ -67,5 +68,9 @@ def test_what_stands_in_the_way_is_told(qapp: QApplication, system: System) -> N
 
 
 def test_without_either_the_command_is_told(qapp: QApplication, system: System) -> None:
-    with pytest.raises(EngineError, match=r"Type in a terminal: sudo .* helper --user"):
+    with pytest.raises(EngineError) as caught:
         start(qapp)
+    problem = problem_of(caught.value)
+    command = dict(problem.details)["command"]
+    assert re.fullmatch(r"sudo .* helper --user \d+ --socket \S+/helper.sock", command)
+    assert problem.message == f"Type in a terminal: {command}"

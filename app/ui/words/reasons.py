@@ -65,7 +65,6 @@ REASONS: Final = (
     _noted("The helper gives no welcome: {reason}"),
     _noted("You may not use the helper at {place}"),
     _noted("You may not use this helper"),
-    _noted("Type in a terminal: {command}"),
     _noted("{program} ended with {number}"),
     _noted("it ended without a word"),
     _noted("another program on this computer uses its ports"),
