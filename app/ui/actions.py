@@ -258,10 +258,10 @@ class Actions(QObject):
 
     def tell_known_server(self) -> None:
         """An invite to the server that is in use already."""
-        from app.ui.dialogs.session_dialog import Told
+        from app.ui.look.dialog import Dialog
 
         text = _("This computer uses that server already. To meet friends there, join a network or create one.")
-        self._raise("known server", lambda: Told(self.main_window, _("Nothing needs to be done"), text))
+        self._raise("known server", lambda: Dialog(self.main_window, _("Nothing needs to be done"), text))
 
     def change_server(self, link: str = "") -> None:
         """Use another server."""

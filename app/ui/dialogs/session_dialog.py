@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QWidget
 from app.ui.engine_bridge import Done, EngineBridge
 from app.ui.look.dialog import Dialog
 from app.ui.session import Session
-from app.ui.words.translations import _
 
 Result = TypeVar("Result")
 
@@ -62,11 +61,3 @@ class Confirmation(SessionDialog):
     def submit(self) -> None:
         """Do it."""
         self.work(self._action)
-
-
-class Told(Dialog):
-    """Something that a person should know, and a button that closes it."""
-
-    def __init__(self, parent: QWidget | None, title: str, text: str) -> None:
-        super().__init__(parent, title, text)
-        self.cancel_button.setText(_("Close"))

@@ -10,7 +10,7 @@ from app.protocol.invite import Invite, format_invite
 from app.ui.dialogs.networks import JoinNetwork
 from app.ui.dialogs.problem import ProblemWindow
 from app.ui.dialogs.servers import ChangeServer, OpenLink
-from app.ui.dialogs.session_dialog import Told
+from app.ui.look.dialog import Dialog
 from app.ui.welcome.window import Welcome
 from tests.engine.world import World
 from tests.ui.hands import appears, gone
@@ -52,7 +52,7 @@ def test_a_link_to_the_server_in_use_asks_before_it_joins(
         join.close()
         await gone(join)
         home.actions.open_link(format_invite(invite_to(world)))
-        (await appears(Told)).close()
+        (await appears(Dialog)).close()
 
     tell_at_home(qapp, tmp_path, monkeypatch, story)
 
