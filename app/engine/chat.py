@@ -6,6 +6,7 @@ sent anew under its lasting id. A message of a peer is shown and acknowledged on
 engine/conversations.py; no I/O.
 """
 
+import logging
 import math
 import time
 from collections import Counter, deque
@@ -26,6 +27,8 @@ from app.protocol.conversation import (
 )
 from app.protocol.tunnel_message import ChatAcknowledge, ChatFragment
 from app.protocol.wire import MAX_CHAT, Address, LocalProtocolError, format_address
+
+logger = logging.getLogger(__name__)
 
 MAX_QUEUED = 200
 """Messages that wait for one absent peer."""
@@ -349,5 +352,9 @@ class Chat:
         self._keep(changes, kept)
 
     def _tell(self, message: ChatMessage) -> None:
+        """A boundary: whoever fails to show a message keeps none from being acknowledged."""
         for subscriber in tuple(self._subscribers):
-            subscriber(message)
+            try:
+                subscriber(message)
+            except Exception:
+                logger.exception("a chat message could not be shown")

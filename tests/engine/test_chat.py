@@ -422,6 +422,19 @@ def test_a_subscription_ends() -> None:
     pair.write(ANNA, "hello", BEN)
 
 
+def test_whoever_fails_to_show_a_message_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    pair = Company()
+
+    def fail(message: ChatMessage) -> None:
+        raise ZeroDivisionError(message.text)
+
+    pair.sides[BEN].chat.subscribe(fail)
+    messages = [pair.write(ANNA, text, BEN) for text in ("one", "two")]
+    pair.settle()
+    assert [pair.sides[ANNA].status(each.id) for each in messages] == [ChatStatus.DELIVERED] * 2
+    assert "ZeroDivisionError: two" in caplog.text
+
+
 def test_a_flood_is_slowed_down_and_counted() -> None:
     pair = Company()
     ben = pair.sides[BEN]
