@@ -60,7 +60,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "app.ui.tray": (*WINDOW, *UNDER_WINDOWS, "app.ui.actions"),
     "app.ui.tray.desktop_notifications": ("app.ui.tray", "app.base", "jeepney"),
     "app.ui.engine_bridge": ("app.base", "app.engine", "PySide6"),
-    "app.ui.hosted_server": WINDOW,
+    "app.ui.hosted_server": (*WINDOW, "app.ui.program"),
     "app.ui.mends": (*WINDOW, "app.ui.words", "app.ui.verbs"),
     "app.ui.preferences": (*WINDOW, "app.ui.words"),
     "app.ui.verbs": (*WINDOW, *BEHIND_WINDOWS),

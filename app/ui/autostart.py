@@ -11,7 +11,7 @@ from string import Template
 from app.base.atomic_file import write_atomically
 from app.base.resources import resource_folder
 from app.platform.paths import HOME_VARIABLE
-from app.ui.hosted_server import program
+from app.ui.program import program
 
 
 def autostart_file() -> Path:

@@ -9,14 +9,12 @@ import logging
 import os
 import shlex
 import shutil
-from pathlib import Path
 from typing import Final
 
-import app
 from app.base.tasks import Tasks
 from app.engine.errors import engine_error
 from app.platform import paths
-from app.ui.hosted_server import program
+from app.ui.program import program, source_folder
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +68,7 @@ class HelperStarter:
 
 def helper_command() -> list[str]:
     """What an administrator runs for this user's helper."""
-    folder = Path(app.__file__).parent.parent
-    start = ["env", f"PYTHONPATH={folder}", *program()] if program()[1:] else program()
+    start = ["env", f"PYTHONPATH={source_folder()}", *program()] if program()[1:] else program()
     return [*start, "helper", "--user", str(os.getuid()), "--socket", str(paths.helper_socket())]
 
 

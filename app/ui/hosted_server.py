@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import random
-import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -19,12 +18,12 @@ from typing import Final
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-import app
 from app.base.backoff import Backoff
 from app.base.tasks import Tasks
 from app.engine.errors import EngineError, engine_error
 from app.protocol.invite import Invite, InviteError, parse_invite
 from app.protocol.wire import SERVER_PORT
+from app.ui.program import program, source_folder
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +45,6 @@ class HostStatus(StrEnum):
     RUNNING = "running"
     FAILED = "failed"
     """It ended, or never came up; it is tried again."""
-
-
-def program() -> list[str]:
-    """The words that start this very program anew."""
-    return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-P", "-m", "app"]
 
 
 class HostedServer(QObject):
@@ -173,7 +167,7 @@ class HostedServer(QObject):
             stderr=pipe,
             limit=MAX_LINE,
             cwd="/",
-            env={**os.environ, "PYTHONPATH": str(Path(app.__file__).parent.parent)},
+            env={**os.environ, "PYTHONPATH": str(source_folder())},
             start_new_session=True,
         )
 
