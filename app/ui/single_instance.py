@@ -60,9 +60,10 @@ class SingleInstance(QObject):
     called = Signal(str)
     """Somebody started the app again, with this link or an empty one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: int = PATIENCE) -> None:
+        """`patience`: milliseconds for which a first instance may let this one wait."""
         super().__init__()
-        self._folder = folder
+        self._folder, self._patience = folder, patience
         self._lock: FolderLock | None = None
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
@@ -75,14 +76,14 @@ class SingleInstance(QObject):
 
         Raises FirstDoesNotAnswer, or OSError if the folder can't be used.
         """
-        deadline = time.monotonic() + PATIENCE / 1_000
+        deadline = time.monotonic() + self._patience / 1_000
         while True:
             try:
                 self._lock = FolderLock(self._folder, "window")
                 break
             except FolderInUse as error:
                 # It may have locked and not listen yet, or have ended since: so both are tried again.
-                if _hand_over(self._name, link):
+                if _hand_over(self._name, link, self._patience):
                     return False
                 if time.monotonic() > deadline:
                     raise FirstDoesNotAnswer(str(error)) from None
@@ -159,15 +160,15 @@ class _Caller(QObject):
             self.deleteLater()
 
 
-def _hand_over(name: str, link: str) -> bool:
+def _hand_over(name: str, link: str, patience: int) -> bool:
     """Whether the first instance has taken it."""
     socket = QLocalSocket()
     socket.connectToServer(name)
-    if not socket.waitForConnected(PATIENCE):
+    if not socket.waitForConnected(patience):
         return False
     socket.write(format_call(link) + b"\n")
     socket.flush()
-    while socket.waitForReadyRead(PATIENCE):
+    while socket.waitForReadyRead(patience):
         if socket.canReadLine():
             return bytes(socket.readLine().data()) == _ANSWER
     return False

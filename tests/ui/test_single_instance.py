@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.base.folder_lock import FolderLock
 from app.protocol.invite import MAX_LINK
-from app.ui.single_instance import MAX_CALLERS, MAX_LINE, SingleInstance, format_call, parse_call
+from app.ui.single_instance import MAX_CALLERS, MAX_LINE, PATIENCE, SingleInstance, format_call, parse_call
 from tests.ui.world import run_in_qt, until
 
 START = """
@@ -23,7 +23,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication
 from app.ui.single_instance import FirstDoesNotAnswer, SingleInstance
 application = QCoreApplication([])
-instance = SingleInstance(Path(sys.argv[1]))
+instance = SingleInstance(Path(sys.argv[1]), int(sys.argv[3]))
 try:
     first = instance.claim(sys.argv[2])
 except FirstDoesNotAnswer as error:
@@ -35,9 +35,10 @@ if first:
 LINK = "buri://host/?fp=" + "x" * 43
 
 
-def start(folder: Path, link: str = "") -> "subprocess.Popen[str]":
+def start(folder: Path, link: str = "", patience: int = PATIENCE) -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", START, str(folder), link], stdout=pipe, stderr=pipe, text=True)
+    words = [sys.executable, "-c", START, str(folder), link, str(patience)]
+    return subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True)
 
 
 def says(process: "subprocess.Popen[str]") -> str:
@@ -116,7 +117,7 @@ def test_of_starts_at_the_same_moment_one_is_the_first(tmp_path: Path) -> None:
 
 
 def test_a_first_app_that_hangs_is_said_plainly(tmp_path: Path) -> None:
-    with FolderLock(tmp_path, "window"), start(tmp_path, LINK) as second:
+    with FolderLock(tmp_path, "window"), start(tmp_path, LINK, patience=100) as second:
         _, words = second.communicate()
         assert second.returncode == 1
         assert "hangs: Another window, process" in words
