@@ -7,14 +7,21 @@ import sys
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from app.cli.outcome import CommandError, ExitCode, command_error
 from app.engine.errors import EngineError
 from app.engine.identity import PASSPHRASE_VARIABLE, choose_storage, read_passphrase
 
+LINK_VARIABLE: Final = "BURI_LINK"
+"""Where the link is when the program starts anew without it."""
+
 
 def run(arguments: Namespace) -> int:
     """Run until the person quits; gives the exit code."""
+    if arguments.link:
+        _start_anew_without(arguments.link)
+    link = os.environ.pop(LINK_VARIABLE, "")
     if not _has_display():
         raise CommandError(
             ExitCode.FAILED,
@@ -34,9 +41,7 @@ def run(arguments: Namespace) -> int:
     from app.ui.single_instance import FirstDoesNotAnswer
 
     try:
-        return application.run(
-            Launch(arguments.link or "", arguments.hidden, storage, passphrase, arguments.log_level or "")
-        )
+        return application.run(Launch(link, arguments.hidden, storage, passphrase, arguments.log_level or ""))
     except FirstDoesNotAnswer as error:
         raise CommandError(
             ExitCode.FAILED,
@@ -51,6 +56,12 @@ def run(arguments: Namespace) -> int:
         raise CommandError(
             ExitCode.FAILED, "home-unusable", "Buri's folder can't be used.", message, "Choose one with --home."
         ) from None
+
+
+def _start_anew_without(link: str) -> None:
+    """The process list shows a program's words to everybody for as long as it runs, and a link may hold a secret."""
+    os.environ[LINK_VARIABLE] = link
+    os.execv(sys.executable, [word for word in sys.orig_argv if word != link])
 
 
 def _has_display() -> bool:

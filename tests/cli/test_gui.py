@@ -101,6 +101,18 @@ def test_a_second_start_hands_its_link_over(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_a_link_does_not_stay_in_the_process_list(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Place(tmp_path).running(LINK) as app:
+            words = await asyncio.to_thread(Path(f"/proc/{app.pid}/cmdline").read_bytes)
+            assert b"--key-file" in words
+            assert b"buri://" not in words
+            app.terminate()
+            assert await ended(app) == 0
+
+    asyncio.run(story())
+
+
 async def host(place: Place) -> Path:
     """Make a server in the home, which starts with the app; gives its folder."""
     folder = place.home / "state" / "hosted-server"
