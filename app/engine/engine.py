@@ -250,6 +250,7 @@ class Engine(ChatFacade):
         reflectors, server = self._peers.reflectors, self._server
         reflectors.public_host = server.public_host
         reflectors.endpoints = await resolve_ports(server.host_for_others, ports)
+        reflectors.forget()
 
     def _refresh_soon(self) -> None:
         """Once for all words of this turn of the loop. In huge rosters that change all the time, with rests between."""
