@@ -162,6 +162,8 @@ class JoinNetwork(Dialog):
         self.name.textChanged.connect(self._read)
         self.name.setText(name[:MAX_LINK])
         self._read(self.name.text())
+        if name and self.form.isRowVisible(self.password):
+            self.password.setFocus()
 
     @property
     def is_link(self) -> bool:

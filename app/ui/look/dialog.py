@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFormLayout,
     QHBoxLayout,
+    QLayout,
     QLayoutItem,
     QLineEdit,
     QPushButton,
@@ -181,7 +182,8 @@ class Dialog(QDialog):
 
     def fit(self) -> None:
         """Grow until everything can be seen."""
-        self.body.activate()
+        for layout in reversed(self.findChildren(QLayout)):  # what changed within a box, its box does not know yet
+            layout.activate()
         width = max(self.width(), self.body.totalMinimumSize().width())
         height = self.body.totalHeightForWidth(width) if self.body.hasHeightForWidth() else self.sizeHint().height()
         if width > self.width() or height > self.height():

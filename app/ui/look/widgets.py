@@ -369,5 +369,5 @@ def centre_labels(window: QWidget) -> None:
     for form, row in rows:
         items = [form.itemAt(row, role) for role in (QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole)]
         label, field = (None if item is None else item.widget() for item in items)
-        if label is not None and isinstance(field, QLineEdit | QAbstractSpinBox | QComboBox):
+        if label is not None and isinstance(field, QLineEdit | QAbstractSpinBox | QComboBox | CopyField):
             label.setMinimumHeight(field.sizeHint().height())

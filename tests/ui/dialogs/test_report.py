@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
 from app.engine.state import ServerStatus
 from app.ui.dialogs.report import ReportWindow
 from tests.engine.world import World
-from tests.ui.hands import appears
+from tests.ui.hands import appears, press
 from tests.ui.home import Home, invite_to, tell_at_home
 from tests.ui.world import until
 
@@ -32,7 +33,7 @@ def test_it_is_there_without_an_engine_and_with_one(
         assert (tmp_path / "report.txt").read_text() == window.text.toPlainText()
         window.save(str(tmp_path / "no folder" / "report.txt"))
         await until(window.problem.isVisible)
-        window.close()
+        press(Qt.Key.Key_Escape)
         await until(lambda: not isValid(window))
 
     tell_at_home(qapp, tmp_path, monkeypatch, story)
