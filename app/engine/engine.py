@@ -9,7 +9,7 @@ to the part that carries it out. Runs in any asyncio loop, without Qt and withou
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from app.base.logs import recent_lines
@@ -22,39 +22,35 @@ from app.engine.contacts import Contacts
 from app.engine.conversations import Conversations
 from app.engine.deadlines import Deadlines
 from app.engine.diagnosis import diagnose
-from app.engine.errors import EngineError, engine_error, problem_of, refused
+from app.engine.errors import EngineError, engine_error, problem_of
 from app.engine.helper_link import HelperConnector, HelperLink
 from app.engine.mediation_client import MediationClient
 from app.engine.membership import Membership
+from app.engine.network_facade import NetworkFacade
 from app.engine.networks import Networks
 from app.engine.peer_details import describe_peer
+from app.engine.peer_facade import PeerFacade
 from app.engine.peers import Peers
 from app.engine.pings import Pings
 from app.engine.recorder import Recorder
 from app.engine.report import Facts, write_report
+from app.engine.roster_refresh import RosterRefresh
 from app.engine.settings import Memory, Profile, ServerMemory
 from app.engine.snapshot import Parts, Publisher, Snapshots, parting_problems
 from app.engine.state import (
     EngineState,
     Finding,
-    JoinResult,
-    PathKind,
     PeerDetails,
-    PeerView,
     Problem,
-    RoundTrip,
-    Verification,
 )
 from app.engine.surroundings import Surroundings
 from app.engine.timing import Timing
 from app.engine.trust import Trust
 from app.ipc.schema import InterfaceReady, Notification
-from app.protocol.invite import Invite, format_invite
 from app.protocol.keys import IdentityKey, PublicKey, parse_fingerprint
 from app.protocol.messages import (
     Introduced,
     Message,
-    Refusal,
     Welcome,
 )
 from app.protocol.statement import parse_statement
@@ -66,17 +62,15 @@ from app.protocol.tunnel_message import (
     TunnelMessage,
     encode,
 )
-from app.protocol.wire import Address, Endpoint, NetworkId, format_address, parse_address
+from app.protocol.wire import Address, Endpoint, NetworkId, parse_address
 
 logger = logging.getLogger(__name__)
 
 MAX_GOSSIP = 64
 """Statements handed on when a tunnel comes up."""
-REST = 20
-"""Times the length of the last refresh until the next one, so that none takes more than a twentieth of a core."""
 
 
-class Engine(ChatFacade):
+class Engine(NetworkFacade, PeerFacade, ChatFacade):
     """One account on one server. `start` and `stop` once each, in the same loop."""
 
     def __init__(
@@ -123,9 +117,8 @@ class Engine(ChatFacade):
         self._pings = Pings(self._send_to, self._place)
         self._conversations = self._make_conversations()
         self._surroundings = Surroundings(self._network_changed, self._woke)
+        self._refresh = RosterRefresh(self._networks, self._peers, self._conversations, changed)
         self._snapshots = self._make_snapshots()
-        self._refreshing: asyncio.Handle | None = None
-        self._rested_at = float("-inf")
         self._reading_statistics = False
         self._hosts_before: Sequence[Endpoint] = ()
         self._stopped = False
@@ -199,8 +192,7 @@ class Engine(ChatFacade):
         async with self._switching:
             await self._disconnect()
         await self._helper.close()
-        if self._refreshing is not None:
-            self._refreshing.cancel()
+        self._refresh.close()
         self._deadlines.close()
         self._publisher.close()
         await self._recorder.flush()
@@ -238,7 +230,7 @@ class Engine(ChatFacade):
         self._networks.apply(word)
         self._word_came.set()
         self._word_came.clear()
-        self._refresh_soon()
+        self._refresh.soon()
 
     def _welcome(self, word: Welcome) -> None:
         self._account.welcome(word)
@@ -251,25 +243,6 @@ class Engine(ChatFacade):
         reflectors.public_host = server.public_host
         reflectors.endpoints = await resolve_ports(server.host_for_others, ports)
         reflectors.forget()
-
-    def _refresh_soon(self) -> None:
-        """Once for all words of this turn of the loop. In huge rosters that change all the time, with rests between."""
-        if self._refreshing is None:
-            loop = asyncio.get_running_loop()
-            self._refreshing = loop.call_at(max(loop.time(), self._rested_at), self._refresh)
-
-    def _refresh(self) -> None:
-        began = asyncio.get_running_loop().time()
-        self._refreshing = None
-        everywhere = self._networks.members_everywhere()
-        for owner in self._networks.owners_wanted():
-            if owner in everywhere:
-                self._peers.fetch_key(owner, (line.fingerprint for line in everywhere[owner].values()))
-        self._peers.update(self._networks.shared_peers())
-        self._conversations.networks_changed()
-        self._publisher.changed()
-        ended = asyncio.get_running_loop().time()
-        self._rested_at = ended + REST * (ended - began)
 
     # --- what comes from the helper and the peers
 
@@ -295,7 +268,7 @@ class Engine(ChatFacade):
                 self._conversations.receive(peer, message)
             case StatementGossip():
                 self._networks.hear_gossip(NetworkId(message.network), message.statement)
-                self._refresh_soon()
+                self._refresh.soon()
 
     def _tunnel_up(self, peer: Address) -> None:
         self._conversations.tunnel_up(peer)
@@ -324,11 +297,11 @@ class Engine(ChatFacade):
 
     def _key_pinned(self, peer: Address, key: PublicKey) -> None:
         self._networks.owner_met(peer, key)
-        self._refresh_soon()
+        self._refresh.soon()
 
     def _key_known(self) -> None:
         self._networks.retry_statements()
-        self._refresh_soon()
+        self._refresh.soon()
 
     def _network_changed(self) -> None:
         """The adapter's own coming and going is none of it."""
@@ -361,7 +334,7 @@ class Engine(ChatFacade):
 
     def _remember_networks(self) -> None:
         self._recorder.mark()
-        self._refresh_soon()
+        self._refresh.soon()
 
     def _to_remember(self) -> ServerMemory:
         return ServerMemory(
@@ -411,147 +384,7 @@ class Engine(ChatFacade):
         """Change the own nickname everywhere."""
         await self._account.set_nickname(nickname)
 
-    # --- networks
-
-    async def create_network(self, name: str, password: str | None = None, *, invite_only: bool = False) -> NetworkId:
-        """Make a network and own it. `invite_only`: without a password, but members need the invite link's secret."""
-        network = await self._membership.create(name, password, invite_only)
-        await self._recorder.flush()
-        await self._until_told(network)
-        return network
-
-    async def join_network(
-        self, name: str, password: str | None = None, invite_secret: str | None = None
-    ) -> JoinResult:
-        """Join by name; for a network one is in already, give the password that this computer does not have yet.
-
-        `invite_secret` is the secret part of an invite link.
-        """
-        result = await self._membership.join(name, password, invite_secret)
-        await self._recorder.flush()
-        await self._until_told(NetworkId(result.network))
-        return result
-
-    async def _until_told(self, network: NetworkId) -> None:
-        """The server's word about a network follows its answer; who asked expects to see it in the state."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._timing.request_timeout):
-                while network not in self._networks.all:
-                    await self._word_came.wait()
-
-    async def leave_network(self, network: NetworkId) -> None:
-        """Leave, or take back the wish to join."""
-        await self._membership.leave(network)
-
-    async def delete_network(self, network: NetworkId) -> None:
-        """Owner: delete it for all."""
-        await self._membership.delete(network)
-
-    async def set_password(self, network: NetworkId, password: str | None) -> None:
-        """Owner: change or remove the password; members are not touched."""
-        await self._membership.set_password(network, password)
-        await self._recorder.flush()
-
-    async def set_access(
-        self,
-        network: NetworkId,
-        locked: bool | None = None,
-        approval: bool | None = None,
-        member_limit: int | None = None,
-    ) -> None:
-        """Owner: lock against new members; let them wait for approval; limit their number. None leaves as it is."""
-        await self._membership.set_access(network, locked, approval, member_limit)
-
-    async def evict(self, network: NetworkId, member: Address, *, ban: bool = False) -> None:
-        """Owner: put a member out, with `ban` for good."""
-        await self._membership.evict(network, member, ban)
-        self._refresh_soon()
-
-    async def unban(self, network: NetworkId, member: Address) -> None:
-        """Owner: forget a ban, so that the account may ask again."""
-        await self._membership.unban(network, member)
-
-    async def approve(self, network: NetworkId, member: Address) -> None:
-        """Owner: let a waiting account in."""
-        await self._membership.approve(network, member)
-
-    async def reject(self, network: NetworkId, member: Address) -> None:
-        """Owner: turn a waiting account away."""
-        await self._membership.reject(network, member)
-
-    async def rename_member(self, network: NetworkId, member: Address, nickname: str | None) -> None:
-        """Change a nickname in one network: one's own, or anybody's as its owner. None takes it back."""
-        await self._membership.rename(network, member, nickname)
-
-    async def go_online(self, network: NetworkId) -> None:
-        """Be online in a network."""
-        await self._membership.set_presence(network, True)
-
-    async def go_offline(self, network: NetworkId) -> None:
-        """Be offline in a network; tunnels that rest on it alone end."""
-        await self._membership.set_presence(network, False)
-
-    async def invite(self, network: NetworkId | None = None) -> str:
-        """An invite link to the server, or to a network on it. For an invite-only network it holds the secret."""
-        name, secret = None, None
-        if network is not None:
-            known = self._networks.all.get(network)
-            if known is None:
-                raise refused(Refusal.NETWORK_NOT_FOUND)
-            joined = self._networks.joined.get(network)
-            name = known.state.name
-            secret = joined.secret if joined is not None and known.state.salt is None else None
-        fingerprint = parse_fingerprint(self._server.fingerprint)
-        return format_invite(Invite(self._server.host_for_others, self._server.port, fingerprint, name, secret))
-
-    # --- peers
-
-    def ping(
-        self, peer: Address, count: int = 4, *, interval: float = 1.0, size: int = 56, timeout: float = 3.0
-    ) -> AsyncIterator[RoundTrip]:
-        """Ping through the tunnel, `count` times (0: until closed), `size` bytes each; times in seconds."""
-        return self._pings.ping(peer, count, interval, size, timeout)
-
-    def _view(self, peer: Address) -> PeerView:
-        """Raises EngineError if no network is shared."""
-        found = self._snapshots.peer(peer)
-        if found is None:
-            raise engine_error("peer-not-found", name=format_address(peer))
-        return found
-
-    def _send_to(self, peer: Address, payload: bytes) -> None:
-        """Raises EngineError if there is no tunnel."""
-        if not self._peers.is_up(peer):
-            raise engine_error("no-tunnel", name=self._trust.name(peer), status=self._view(peer).status)
-        self._peers.send_message(peer, payload)
-
-    def _place(self, peer: Address) -> tuple[PathKind | None, str]:
-        view = self._snapshots.peer(peer)
-        return (view.path, view.endpoint) if view is not None else (None, "")
-
-    async def verification(self, peer: Address) -> Verification:
-        """The safety number that both people compare, and the fingerprints."""
-        return await self._trust.verification(peer)
-
-    async def mark_verified(self, peer: Address, verified: bool = True) -> None:
-        """Remember that the safety number was compared, or forget it."""
-        self._trust.mark_verified(peer, verified)
-        self._publisher.changed()
-
-    async def accept_new_key(self, peer: Address, fingerprint: str) -> None:
-        """Trust the key with this fingerprint, if the roster shows it for the peer; it counts as not verified."""
-        await self._trust.accept_new_key(peer, fingerprint)
-        self._refresh_soon()
-
-    async def set_blocked(self, peer: Address, blocked: bool = True) -> None:
-        """Block a peer: no tunnel, no chat; or let it in again."""
-        self._trust.set_blocked(peer, blocked)
-        self._refresh()
-
-    async def set_alias(self, peer: Address, alias: str) -> None:
-        """Call a peer something on this computer only; empty takes it back."""
-        self._trust.set_alias(peer, alias)
-        self._publisher.changed()
+    # --- what it finds about itself
 
     async def doctor(self) -> tuple[Finding, ...]:
         """What the engine finds about itself, most basic first, without secrets."""
@@ -578,10 +411,6 @@ class Engine(ChatFacade):
 
     def _all_details(self) -> list[PeerDetails]:
         return [describe_peer(each, self._peers.links.get(parse_address(each.address))) for each in self.state.peers]
-
-    def peer_details(self, peer: Address) -> PeerDetails:
-        """What is known of a peer's tunnel beyond its line in the state. Raises EngineError without such a peer."""
-        return describe_peer(self._view(peer), self._peers.links.get(peer))
 
     def dismiss(self, problem: Problem) -> None:
         """The person has read it: what is over, such as having been put out of a network, is told no longer.
