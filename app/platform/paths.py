@@ -50,8 +50,13 @@ def engine_socket() -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make `folder` for this user alone (mode 0700) if it is missing, and give it back. Raises OSError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make `folder`, and those above it that are missing, for this user alone (mode 0700); gives it back.
+
+    Raises OSError.
+    """
+    missing = [each for each in folder.parents if not each.exists()]
+    for each in (*reversed(missing), folder):  # `parents=True` would leave all but the last to the umask
+        each.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

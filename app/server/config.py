@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 
 from app.base.atomic_file import write_atomically
 from app.base.resources import resource_folder
-from app.platform.paths import state_folder
+from app.platform.paths import private_folder, state_folder
 from app.protocol.keys import MAX_PEM, IdentityKey, KeyFormatError
 from app.protocol.messages import checked_name
 from app.protocol.wire import SERVER_PORT, RemoteProtocolError
@@ -126,7 +126,7 @@ class ServerFolder:
         text = _configuration_text(name, pool or str(random_pool()), port, public_host)
         parse_config(text.encode())
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self.path)
             identity = IdentityKey.generate()
             write_atomically(self.key_file, identity.to_pem(None), mode=0o600)
             write_atomically(self.config_file, text.encode(), mode=0o600)

@@ -79,6 +79,20 @@ def test_other_systems_have_their_own_places(person: pytest.MonkeyPatch, system:
 
 
 def test_a_private_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
-    folder = paths.private_folder(tmp_path / "a" / "b")
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder = paths.private_folder(tmp_path / "home" / "state" / "logs")
+    for each in (folder, *folder.parents[:2]):
+        assert stat.S_IMODE(each.stat().st_mode) == 0o700
     assert paths.private_folder(folder) == folder
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    paths.private_folder(tmp_path / "home")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_a_file_in_the_way_of_a_private_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("in the way")
+    for folder in (tmp_path / "home", tmp_path / "home" / "state"):
+        with pytest.raises(OSError):
+            paths.private_folder(folder)
