@@ -105,6 +105,7 @@ class TrayMenu(QMenu):
     def _fill(self) -> None:
         self.clear()
         for part in self._parts:
+            part.clear()  # else Python holds some of its entries for as long as this menu lives
             part.deleteLater()
         self._parts = []
         self.addAction(_("Open &Buri"), self._actions.window_wanted.emit)
