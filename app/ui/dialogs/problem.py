@@ -17,6 +17,7 @@ from app.ui.mends import mends_of
 from app.ui.verbs import Verbs
 from app.ui.words.translations import _, ngettext, translated
 
+WIDTH: Final = 460
 MAX_WAITING: Final = 16
 """Problems in line; later ones are in the log."""
 
@@ -58,13 +59,12 @@ class ProblemWindow(QDialog):
         row.addStretch(1)
         row.addLayout(self._mends)
         row.addWidget(self.close_button)
-        layout = QVBoxLayout(self)
+        self._body = layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * SPACE, 3 * SPACE, 3 * SPACE, 2 * SPACE + 4)
         layout.setSpacing(3 * SPACE)
         layout.addLayout(top)
         layout.addStretch(1)
         layout.addLayout(row)
-        self.setMinimumWidth(460)
 
     def tell(self, problem: Problem) -> None:
         """Show it now, or after those that are shown."""
@@ -98,7 +98,9 @@ class ProblemWindow(QDialog):
             label.setVisible(bool(text))
         self._show_mends(problem)
         self._count()
-        self.adjustSize()
+        self.ensurePolished()
+        width = max(WIDTH, self._body.totalMinimumSize().width())
+        self.resize(width, self._body.totalHeightForWidth(width))
         self.show()
         self.close_button.setFocus()
 
