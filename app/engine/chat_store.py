@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from app.base.put_aside import put_aside
 from app.engine.chat_database import ChatDatabase, Limits, UnknownVersionError
 from app.engine.chat_record import ChatChanges, ChatRecord, KeptChat
 from app.engine.errors import EngineError, engine_error
@@ -87,23 +88,16 @@ class ChatStore:
         return self.problem
 
     def _put_aside(self) -> None:
-        """Rename the damaged file, so that nothing is lost that somebody may still save, and begin another."""
+        """Rename the damaged file, and begin another."""
         self._disk.close()
-        aside = next(each for number in range(1, 1_000_000) if not (each := self._aside(number)).exists())
         try:
-            for suffix in ("", "-wal", "-shm"):
-                part = self._path.with_name(self._path.name + suffix)
-                if part.exists():
-                    part.rename(aside.with_name(aside.name + suffix))
+            aside = put_aside(self._path, ("-wal", "-shm"))
             self._begin(int(time.time()))  # above all ids there were
         except (sqlite3.Error, OSError) as error:
             self._use_memory(error)
             return
         logger.error("the chat history was damaged: it is %s now", aside)
         self.problem = engine_error("chat-history-damaged", place=aside)
-
-    def _aside(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.stem}.damaged-{number}{self._path.suffix}")
 
     def _use_memory(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or error

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, structs
 from PySide6.QtCore import QObject, Signal
 
 from app.base.atomic_file import write_atomically
+from app.base.put_aside import put_aside
 from app.engine.state import Problem
 from app.ui.words.translations import _
 
@@ -122,7 +123,7 @@ class Preferences(QObject):
         Raises PreferencesError.
         """
         try:
-            self.path.replace(self.path.with_name(f"{FILE_NAME}.aside"))
+            put_aside(self.path)
         except OSError as error:
             raise PreferencesError(f"{self.path}: {error.strerror or error}") from error
         self.error = None

@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,6 +19,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.base.atomic_file import write_atomically
 from app.base.folder_lock import FolderInUse, FolderLock
+from app.base.put_aside import put_aside
 from app.engine.control_server import ControlServer, SocketUnusable
 from app.engine.engine import Engine
 from app.engine.errors import EngineError, engine_error, problem_of
@@ -303,7 +303,7 @@ class Session(QObject):
         file = Path(dict(trouble.details).get("place", ""))
         async with self._switching:
             try:
-                aside = await asyncio.to_thread(_put_aside, file)
+                aside = await asyncio.to_thread(put_aside, file)
             except OSError as error:
                 raise engine_error("file-not-written", place=file, reason=error.strerror or error) from error
             await self._start_anew()
@@ -336,16 +336,6 @@ class Session(QObject):
 
 def _folders() -> tuple[Path, Path]:
     return paths.private_folder(paths.config_folder()), paths.private_folder(paths.state_folder())
-
-
-def _put_aside(file: Path) -> Path:
-    """Never over something that was put aside before."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    aside = file.with_name(f"{file.name}.{stamp}.aside")
-    if aside.exists():
-        raise FileExistsError(17, "there is one of this name already", str(aside))
-    file.rename(aside)
-    return aside
 
 
 def _write_new(file: Path, data: bytes) -> None:

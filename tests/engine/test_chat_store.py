@@ -121,7 +121,7 @@ def test_a_damaged_file_is_put_aside_at_the_start_and_told(path: Path, content: 
     store, known = opened(path)
     assert store.problem is not None
     assert store.problem.code == "chat-history-damaged"
-    aside = path.with_name("chat.damaged-1.sqlite")
+    aside = path.with_name("chat.sqlite.aside-1")
     assert str(aside) in store.problem.message
     assert aside.read_bytes() == content
     assert known.last_id > 1_000_000, "numbers go on above all there were"
@@ -154,7 +154,7 @@ def test_damage_that_shows_while_it_is_used_is_told_and_chat_goes_on(path: Path)
     assert store.recover(caught.value).code == "chat-history-damaged"
     store.write(changes(received(61, "new")), 61)
     assert texts(store) == ["new"]
-    assert path.with_name("chat.damaged-1.sqlite").exists()
+    assert path.with_name("chat.sqlite.aside-1").exists()
     store.close()
 
 
@@ -172,7 +172,7 @@ def test_damage_after_damage_is_put_aside_under_another_name(path: Path) -> None
     for number in (1, 2):
         path.write_bytes(f"damage {number}".encode())
         opened(path)[0].close()
-    assert path.with_name("chat.damaged-2.sqlite").read_bytes() == b"damage 2"
+    assert path.with_name("chat.sqlite.aside-2").read_bytes() == b"damage 2"
 
 
 def test_a_file_that_cannot_be_used_is_left_alone_and_chat_is_in_memory(store: ChatStore, path: Path) -> None:

@@ -38,7 +38,15 @@ def test_a_broken_file_is_told_left_alone_and_replaced_only_on_demand(tmp_path: 
     assert file.read_bytes() == content
     preferences.start_fresh()
     assert Preferences(tmp_path).choices.start_hidden
-    assert (tmp_path / "window.json.aside").read_bytes() == content
+    assert (tmp_path / "window.json.aside-1").read_bytes() == content
+
+
+def test_starting_fresh_again_loses_nothing_that_was_kept_before(tmp_path: Path) -> None:
+    for content in (b"first", b"second"):
+        (tmp_path / "window.json").write_bytes(content)
+        Preferences(tmp_path).start_fresh()
+    assert (tmp_path / "window.json.aside-1").read_bytes() == b"first"
+    assert (tmp_path / "window.json.aside-2").read_bytes() == b"second"
 
 
 def test_what_can_not_be_written_holds_until_the_end(tmp_path: Path) -> None:
