@@ -209,6 +209,7 @@ def test_whoever_must_be_approved_is_told_so(qapp: QApplication, tmp_path: Path)
         press(Qt.Key.Key_Return)
         await until(lambda: "family" in dialog.explanation.text())
         assert not dialog.name.isVisible()
+        await until(lambda: bool(desk.bridge.state.networks))
         assert network_of(desk, "family").status is NetworkStatus.PENDING
         press(Qt.Key.Key_Return)
         await gone(dialog)
