@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLineEdit, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.engine.state import Problem
@@ -63,3 +63,16 @@ def test_enter_cancels_what_can_not_be_undone(qtbot: QtBot) -> None:
     QTest.keyClick(dialog.answer, Qt.Key.Key_Return)
     assert dialog.asked == 0
     assert not dialog.isVisible()
+
+
+def test_it_grows_with_what_stands_in_a_box_within(qtbot: QtBot) -> None:
+    dialog, box, picture = Question(), QWidget(), QWidget()
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    qtbot.addWidget(dialog)
+    QHBoxLayout(box).addWidget(picture)
+    dialog.add(box)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    picture.setFixedSize(200, 400)
+    dialog.fit()
+    assert box.height() >= 400
