@@ -12,6 +12,7 @@ from typing import Final
 from app.cli.outcome import CommandError, ExitCode, command_error
 from app.engine.errors import EngineError
 from app.engine.identity import PASSPHRASE_VARIABLE, choose_storage, read_passphrase
+from app.platform.paths import HOME_VARIABLE, is_root
 
 LINK_VARIABLE: Final = "BURI_LINK"
 """Where the link is when the program starts anew without it."""
@@ -19,6 +20,14 @@ LINK_VARIABLE: Final = "BURI_LINK"
 
 def run(arguments: Namespace) -> int:
     """Run until the person quits; gives the exit code."""
+    if is_root() and not os.environ.get(HOME_VARIABLE):
+        raise CommandError(
+            ExitCode.FAILED,
+            "window-as-root",
+            "Buri's window does not run as root.",
+            "The browser and all other programs that it opens would be root as well.",
+            "Start it as yourself. In a container or for a test, name a folder with --home.",
+        )
     if arguments.link:
         _start_anew_without(arguments.link)
     link = os.environ.pop(LINK_VARIABLE, "")
@@ -53,9 +62,8 @@ def run(arguments: Namespace) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         message = f"{place}{error.strerror or error}."
-        raise CommandError(
-            ExitCode.FAILED, "home-unusable", "Buri's folder can't be used.", message, "Choose one with --home."
-        ) from None
+        remedy = "Choose a folder of your own, with a short name, with --home."
+        raise CommandError(ExitCode.FAILED, "home-unusable", "Buri's folder can't be used.", message, remedy) from None
 
 
 def _start_anew_without(link: str) -> None:

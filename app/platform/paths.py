@@ -60,6 +60,11 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
+def is_root() -> bool:
+    """Whether this process may do anything to the computer."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
 def _choose(part: str, linux: Callable[[], Path], macos: Callable[[], Path], windows: Callable[[], Path]) -> Path:
     home = _own_home()
     if home is not None:
@@ -85,20 +90,16 @@ def _xdg(variable: str, default: str) -> Path:
     return (Path(value) if os.path.isabs(value) else Path.home() / default) / "buri"
 
 
-def _is_root() -> bool:
-    return sys.platform != "win32" and os.geteuid() == 0
-
-
 def _linux_config() -> Path:
-    return Path("/etc/buri") if _is_root() else _xdg("XDG_CONFIG_HOME", ".config")
+    return Path("/etc/buri") if is_root() else _xdg("XDG_CONFIG_HOME", ".config")
 
 
 def _linux_state() -> Path:
-    return Path("/var/lib/buri") if _is_root() else _xdg("XDG_STATE_HOME", ".local/state")
+    return Path("/var/lib/buri") if is_root() else _xdg("XDG_STATE_HOME", ".local/state")
 
 
 def _linux_runtime() -> Path:
-    if _is_root():
+    if is_root():
         return Path("/run/buri-engine")  # not the folder of the helper's socket, which everybody may enter
     value = os.environ.get("XDG_RUNTIME_DIR", "")
     # Without a session there is no runtime folder; one in /tmp with a name anybody can guess is no replacement.
@@ -106,11 +107,11 @@ def _linux_runtime() -> Path:
 
 
 def _macos_support() -> Path:
-    return Path("/Library" if _is_root() else Path.home() / "Library") / "Application Support" / "Buri"
+    return Path("/Library" if is_root() else Path.home() / "Library") / "Application Support" / "Buri"
 
 
 def _macos_runtime() -> Path:
-    return Path("/var/run/buri-engine") if _is_root() else _macos_support() / "run"
+    return Path("/var/run/buri-engine") if is_root() else _macos_support() / "run"
 
 
 def _windows_roaming() -> Path:

@@ -6,7 +6,10 @@ before anybody sees it; a link in it is only text until app/ui/dialogs/links.py 
 """
 
 import logging
+import os
+import sys
 import time
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -22,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 MAX_LINE: Final = 16_384
 """Bytes of a message; the longest link fits, however JSON writes it."""
+MAX_PATH: Final = 107 if sys.platform == "linux" else 103
+"""Bytes that the system takes as a socket's path; the engine's, beside it, has a name as long."""
 MAX_CALLERS: Final = 8
 PATIENCE: Final = 5_000
 """Milliseconds in which a caller must have said all, and the first instance must have answered."""
@@ -76,6 +81,8 @@ class SingleInstance(QObject):
 
         Raises FirstDoesNotAnswer, or OSError if the folder can't be used.
         """
+        if len(os.fsencode(self._name)) > MAX_PATH:
+            raise OSError(ENAMETOOLONG, "too long for a socket", self._name)
         deadline = time.monotonic() + self._patience / 1_000
         while True:
             try:
@@ -98,8 +105,8 @@ class SingleInstance(QObject):
     def _listen(self) -> None:
         QLocalServer.removeServer(self._name)  # one that a killed app left; the lock says that it is nobody's
         if not self._server.listen(self._name):
-            # The app works without; only a second start is told that this one does not answer.
-            logger.warning("no second start can be heard: %s", self._server.errorString())
+            self.release()
+            raise OSError(f"{self._name}: {self._server.errorString()}")
 
     def release(self) -> None:
         """Let another app have the home; idempotent."""

@@ -224,3 +224,29 @@ def test_a_folder_that_can_not_be_used_is_said_plainly(tmp_path: Path) -> None:
         assert b"Traceback" not in words
 
     asyncio.run(story())
+
+
+def test_a_folder_too_long_for_a_socket_is_said_once_and_plainly(tmp_path: Path) -> None:
+    async def story() -> None:
+        process = await Place(tmp_path / ("long" * 30)).start()
+        _, words = await process.communicate()
+        assert process.returncode == 1
+        assert b"window.sock: too long for a socket." in words
+        assert b"with a short name" in words
+        assert b"second start" not in words
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is about root, who starts nothing in the home of a person")
+def test_the_window_does_not_run_as_root_by_mistake(tmp_path: Path) -> None:
+    async def story() -> None:
+        place = Place(tmp_path)
+        del place.environment["BURI_HOME"]
+        process = await place.start(LINK)
+        _, words = await process.communicate()
+        assert process.returncode == 1
+        assert b"does not run as root" in words
+        assert b"--home" in words
+
+    asyncio.run(story())
