@@ -30,6 +30,8 @@ HOSTED_FOLDER: Final = "hosted-server"
 OF_PEOPLE: Final = frozenset(("chat", "ping", "peer", "verify", "accept key", "alias", "evict"))
 OF_NETWORKS: Final = frozenset(("invite", "password", "access", "leave", "delete", "approvals"))
 """Kinds of windows about what only the account in use has."""
+TAKING_LINKS: Final = frozenset(("join", "server", "link"))
+"""Kinds of dialogs that an invite link leads to, or is typed into."""
 
 
 class Actions(QObject):
@@ -244,17 +246,40 @@ class Actions(QObject):
 
         window = self._raise("welcome", lambda: Welcome(self.main_window, self))
         if isinstance(window, Welcome):
-            window.go_to(window.host_page)
+            window.use_host()
 
     def open_link(self, text: str = "") -> None:
-        """Show what an invite link leads to; without one it is asked for."""
+        """Show what an invite link leads to; without one it is asked for.
+
+        Other programs may open as many as they like: while a window is about one, no second one comes.
+        """
         from app.ui.dialogs.links import open_link
         from app.ui.dialogs.servers import OpenLink
 
-        if text:
-            open_link(self, text)
-        else:
+        if not text:
             self._raise("link", lambda: OpenLink(self.main_window, self.open_link))
+        elif not self._is_about_link(text):
+            open_link(self, text)
+
+    def _is_about_link(self, link: str) -> bool:
+        """Whether a window that takes a link is in use; it is raised, and says so unless it is about this very one."""
+        from app.ui.look.dialog import Dialog
+        from app.ui.look.widgets import link_waits
+        from app.ui.welcome.window import Welcome
+
+        for key, window in self._windows.items():
+            if not window.isVisible():
+                continue
+            if isinstance(window, Welcome) and window.is_working:
+                self.welcome(link)
+                return True
+            kind, about = key if isinstance(key, tuple) and len(key) == 2 else (key, "")
+            if isinstance(window, Dialog) and kind in TAKING_LINKS:
+                _bring_forward(window)
+                if about != link:
+                    window.mention(link_waits())
+                return True
+        return False
 
     def tell_known_server(self) -> None:
         """An invite to the server that is in use already."""
@@ -434,12 +459,16 @@ class Actions(QObject):
         if window is None or not window.isVisible():  # one that was closed is deleted a moment later
             window = self._windows[key] = make()
             window.destroyed.connect(lambda: self._forget(key, window))
-        window.show()
-        window.raise_()
-        window.activateWindow()
+        _bring_forward(window)
         return window
 
     def _forget(self, key: object, window: QWidget) -> None:
         """Unless another one has taken its place."""
         if self._windows.get(key) is window:
             del self._windows[key]
+
+
+def _bring_forward(window: QWidget) -> None:
+    window.show()
+    window.raise_()
+    window.activateWindow()

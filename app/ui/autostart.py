@@ -5,13 +5,19 @@ The file itself is the choice: what other programs change there holds. Used by t
 
 import os
 import shlex
+from errno import EINVAL
 from pathlib import Path
 from string import Template
+from typing import Final
+from unicodedata import category
 
 from app.base.atomic_file import write_atomically
 from app.base.resources import resource_folder
 from app.platform.paths import HOME_VARIABLE
 from app.ui.program import program
+
+_NOT_IN_ENTRIES: Final = ("Cc", "Cs")
+"""Control characters, of which a line break would begin another line of the entry, and bytes that are not UTF-8."""
 
 
 def autostart_file() -> Path:
@@ -31,14 +37,17 @@ def starts_at_login() -> bool:
 
 
 def set_start_at_login(wanted: bool) -> None:
-    """Write the entry, or remove it. Raises OSError."""
+    """Write the entry, or remove it. Raises OSError, also if no entry can name this program or home."""
     file = autostart_file()
     if not wanted:
         file.unlink(missing_ok=True)
         return
+    command = _command()
+    if any(category(each) in _NOT_IN_ENTRIES for each in command):
+        raise OSError(EINVAL, "The program's path or BURI_HOME has a character that is no text", str(file))
     file.parent.mkdir(parents=True, exist_ok=True)
     template = Template((resource_folder() / "linux" / "autostart.desktop").read_text("utf-8"))
-    write_atomically(file, template.substitute(command=_command()).encode(), mode=0o644, durable=False)
+    write_atomically(file, template.substitute(command=command).encode(), mode=0o644, durable=False)
 
 
 def _command() -> str:

@@ -34,6 +34,15 @@ def test_the_entry_is_written_read_and_removed(tmp_path: Path, monkeypatch: pyte
     set_start_at_login(False)
 
 
+@pytest.mark.parametrize("name", ["line\nHidden=true", "return\r", "bell\a", "tab\t", "delete\x7f", "latin\udce9"])
+def test_a_home_that_no_entry_can_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("BURI_HOME", f"/srv/{name}")
+    with pytest.raises(OSError, match="no text"):
+        set_start_at_login(True)
+    assert not autostart_file().exists()
+
+
 def test_an_entry_that_another_program_switched_off_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     set_start_at_login(True)

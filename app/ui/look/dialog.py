@@ -146,13 +146,17 @@ class Dialog(QDialog):
     def show_problem(self, problem: Problem) -> None:
         """Tell what went wrong; the person may mend the fields and try again."""
         self.set_busy(False)
-        self._problem.tell(problem)
-        self.fit()
+        self.mention(problem)
         field = self.field_of(problem)
         if field is not None:
             field.setFocus()
             if isinstance(field, QLineEdit):
                 field.selectAll()
+
+    def mention(self, problem: Problem) -> None:
+        """Tell what came from elsewhere; what was typed and what is under way stay as they are."""
+        self._problem.tell(problem)
+        self.fit()
 
     def field_of(self, problem: Problem) -> QWidget | None:
         """The field that a problem is about; it gets the keyboard, with what was typed selected."""

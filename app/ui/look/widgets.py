@@ -99,6 +99,16 @@ def problem_named(code: str, **details: object) -> Problem:
     return problem_of(engine_error(code, **details))
 
 
+def link_waits() -> Problem:
+    """What a window says that can't take an invite link now, as the person is at something else in it."""
+    return Problem(
+        "link-waits",
+        _("An invite link was opened meanwhile."),
+        "",
+        _("Finish this first, or close it. Then open the link again."),
+    )
+
+
 def wrapping_name(name: str) -> str:
     """A name that somebody else chose, for titles and sentences: safe, not too long, and with places to wrap."""
     return _LONG_WORD.sub("\\g<0>" + ZERO_WIDTH_SPACE, short_name(name))

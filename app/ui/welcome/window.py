@@ -18,7 +18,7 @@ from app.protocol.wire import RemoteProtocolError
 from app.ui.hosted_server import LOCAL_HOST
 from app.ui.look.icons import icon
 from app.ui.look.theme import SPACE
-from app.ui.look.widgets import ProblemBox, text_label
+from app.ui.look.widgets import ProblemBox, link_waits, text_label
 from app.ui.mends import Mend, mends_of
 from app.ui.verbs import Verbs
 from app.ui.welcome.pages import Card, HostedPage, Hosting, HostPage, LinkPage, Page, ServerPage, Wish
@@ -60,10 +60,27 @@ class Welcome(QDialog):
         actions.bridge.run(self, actions.session.own_addresses, self.host_page.show_addresses)
         self.go_to(self.link_page if link else self.choices)
 
+    @property
+    def is_working(self) -> bool:
+        """Whether something is carried out, or waits for the server's answer."""
+        return self._working
+
     def use_link(self, link: str) -> None:
-        """An invite link was opened."""
-        self.link_page.field.line.setText(link)
+        """An invite link was opened, by whomever: it takes nothing away that was typed or is under way."""
+        line, page = self.link_page.field.line, self.pages.currentWidget()
+        if line.text() == link and page is self.link_page:
+            return
+        if self._working or line.text() not in ("", link) or page is self.hosted_page:
+            self.problem.tell(link_waits())
+            return
+        self._wish = None
+        line.setText(link)
         self.go_to(self.link_page)
+
+    def use_host(self) -> None:
+        """Offer to make a server here, unless something is under way."""
+        if not self._working:
+            self.go_to(self.host_page)
 
     # --- what it looks like
 
@@ -164,6 +181,7 @@ class Welcome(QDialog):
         self._working = busy
         self._status.setText(text if busy else "")
         self.accept_button.setEnabled(not busy)
+        self.back.setEnabled(not busy or self._wish is not None)  # waiting may be given up, a change under way may not
 
     # --- doing it
 
@@ -180,6 +198,7 @@ class Welcome(QDialog):
             return
         self.problem.hide()
         self._show_mends(())
+        self._wish = None
         self._set_busy(True, _("One moment…"))
         action = self._host if isinstance(wish.server, Hosting) else self._use
         self._actions.bridge.run(self, lambda: action(wish), partial(self._configured, wish), self.show_problem)

@@ -70,6 +70,7 @@ REASONS: Final = (
     _noted("another program on this computer uses its ports"),
     _noted("the settings could not be read"),
     _noted("there is too much to remember"),
+    _noted("The program's path or BURI_HOME has a character that is no text"),
     # Of the system
     _noted("no answer"),
     _noted("too large"),

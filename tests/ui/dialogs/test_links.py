@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.engine.state import ServerStatus
 from app.protocol.invite import Invite, format_invite
@@ -11,6 +11,7 @@ from app.ui.dialogs.networks import JoinNetwork
 from app.ui.dialogs.problem import ProblemWindow
 from app.ui.dialogs.servers import ChangeServer, OpenLink
 from app.ui.look.dialog import Dialog
+from app.ui.look.widgets import ProblemBox
 from app.ui.welcome.window import Welcome
 from tests.engine.world import World
 from tests.ui.hands import appears, gone
@@ -85,6 +86,38 @@ def test_a_link_to_another_server_is_explained_and_changes_it_only_by_a_click(
         await gone(back)
         await online(home)
         assert home.bridge.state.server.nickname == "anna"
+
+    tell_at_home(qapp, tmp_path, monkeypatch, story)
+
+
+def visible(kind: type[QWidget]) -> list[QWidget]:
+    return [each for each in QApplication.topLevelWidgets() if isinstance(each, kind) and each.isVisible()]
+
+
+def told(dialog: Dialog) -> bool:
+    return any(box.isVisible() for box in dialog.findChildren(ProblemBox))
+
+
+def test_many_links_open_one_dialog_which_says_that_others_came(
+    qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World, home: Home) -> None:
+        await home.session.use_server(invite_to(world), "anna")
+        await online(home)
+        home.actions.open_link(OTHER)
+        change = await appears(ChangeServer)
+        home.actions.open_link(OTHER)
+        assert not told(change)
+        for number in range(20):
+            home.actions.open_link(format_invite(Invite(f"host{number}.example", 12_975, bytes(32))))
+            home.actions.open_link(format_invite(invite_to(world, f"Network {number}")))
+        assert visible(Dialog) == [change]
+        assert change.link.line.text() == OTHER
+        assert told(change)
+        change.close()
+        await gone(change)
+        home.actions.open_link(format_invite(invite_to(world, "Game night")))
+        (await appears(JoinNetwork)).close()
 
     tell_at_home(qapp, tmp_path, monkeypatch, story)
 

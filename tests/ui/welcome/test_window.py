@@ -1,5 +1,6 @@
 """The first start, as a person goes through it: with a link, with a server's name, as a host."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton
 
 from app.engine.state import ServerStatus
-from app.protocol.invite import format_invite, parse_invite
+from app.protocol.invite import Invite, format_invite, parse_invite
 from app.ui.dialogs.networks import CreateNetwork, JoinNetwork
+from app.ui.dialogs.servers import ChangeServer
 from app.ui.hosted_server import HostStatus
 from app.ui.session import Launch
 from app.ui.welcome.window import Welcome
@@ -154,6 +156,79 @@ def test_hosting_makes_a_server_uses_it_and_gives_the_link(
         assert (server.status, server.host, server.nickname) == (ServerStatus.ONLINE, "127.0.0.1", "anna")
         click(welcome.accept_button)
         (await appears(CreateNetwork)).close()
+
+    tell_at_home(qapp, tmp_path, monkeypatch, story)
+
+
+ELSEWHERE = format_invite(Invite("elsewhere.example", 12_975, bytes(32), "Elsewhere"))
+
+
+def test_a_link_from_outside_does_not_replace_one_that_was_typed(
+    qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World, home: Home) -> None:
+        welcome = await welcomed(home)
+        click(welcome.cards[0])
+        line = welcome.link_page.field.line
+        for typed in (format_invite(invite_to(world)), "buri://half"):
+            line.setText(typed)
+            home.actions.open_link(ELSEWHERE)
+            assert line.text() == typed
+            assert welcome.problem.isVisible()
+        click(welcome.back)
+        home.actions.open_link(ELSEWHERE)
+        assert welcome.pages.currentWidget() is welcome.choices
+        line.clear()
+        home.actions.open_link(ELSEWHERE)
+        assert welcome.pages.currentWidget() is welcome.link_page
+        assert line.text() == ELSEWHERE
+        assert not welcome.problem.isVisible()
+        welcome.close()
+
+    tell_at_home(qapp, tmp_path, monkeypatch, story)
+
+
+def test_nothing_from_outside_begins_a_second_change_while_one_is_under_way(
+    qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World, home: Home) -> None:
+        welcome = await welcomed(home)
+        click(welcome.cards[1])
+        welcome.server_page.field.server.setText(f"127.0.0.1:{world.port}")
+        welcome.server_page.field.fingerprint.setText(world.fingerprint)
+        click(welcome.accept_button)
+        assert not welcome.back.isEnabled()
+        home.actions.open_link(ELSEWHERE)
+        home.actions.host_server()
+        assert welcome.problem.isVisible()
+        assert welcome.pages.currentWidget() is welcome.server_page
+        assert not welcome.accept_button.isEnabled()
+        await gone(welcome)
+        assert home.bridge.state.server.status is ServerStatus.ONLINE
+        assert home.bridge.state.server.host == "127.0.0.1"
+
+    tell_at_home(qapp, tmp_path, monkeypatch, story)
+
+
+def test_while_a_server_keeps_silent_a_link_waits_and_the_person_may_go_back(
+    qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(_world: World, home: Home) -> None:
+        async with await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0) as silent:
+            welcome = await welcomed(home)
+            click(welcome.cards[1])
+            welcome.server_page.field.server.setText(f"127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+            welcome.server_page.field.fingerprint.setText("A" * 43)
+            click(welcome.accept_button)
+            await until(welcome.back.isEnabled)
+            home.actions.open_link(ELSEWHERE)
+            assert welcome.problem.isVisible()
+            assert not welcome.accept_button.isEnabled()
+            assert not [each for each in QApplication.topLevelWidgets() if isinstance(each, ChangeServer)]
+            click(welcome.back)
+            assert welcome.pages.currentWidget() is welcome.choices
+            welcome.close()
+            await home.session.stop()
 
     tell_at_home(qapp, tmp_path, monkeypatch, story)
 
