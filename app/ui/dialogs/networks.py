@@ -64,12 +64,11 @@ class CreateNetwork(Dialog):
         self.password = PasswordField()
         self.password.setAccessibleName(_("Password of the network"))
         self.password.setPlaceholderText(_("Password"))
-        self.strength = text_label(muted=True)
+        self.strength = PasswordHint(self.password)
         self.add(self._protection())
         self.with_password.toggled.connect(self._show_password)
-        self.password.textChanged.connect(self._judge)
+        self.strength.changed.connect(self.fit)
         self.with_password.setChecked(True)
-        self._judge("")
         bridge.state_changed.connect(self._look_for_it)
 
     def _protection(self) -> QWidget:
@@ -132,9 +131,6 @@ class CreateNetwork(Dialog):
     def _show_password(self, wanted: bool) -> None:
         self.password.setVisible(wanted)
         self.strength.setVisible(wanted)
-
-    def _judge(self, password: str) -> None:
-        self.strength.setText(password_hint(password))
 
 
 class JoinNetwork(Dialog):
@@ -228,11 +224,10 @@ class SetPassword(Dialog):
         super().__init__(parent, title, _password_meaning(network), _("&Set password"))
         self._bridge, self._number = bridge, NetworkId(network.id)
         self.password = PasswordField()
-        self.strength = text_label(muted=True)
+        self.strength = PasswordHint(self.password)
+        self.strength.changed.connect(self.fit)
         self.form.addRow(_("New &password"), self.password)
-        self.form.addRow("", self.strength)
-        self.password.textChanged.connect(lambda password: self.strength.setText(password_hint(password)))
-        self.strength.setText(password_hint(""))
+        self.add(self.strength)
         self.remove_button = QPushButton(_("&Remove password"))
         self.remove_button.setAutoDefault(False)
         self.remove_button.setToolTip(_("New members then need the invite link, which holds the secret."))
@@ -357,16 +352,33 @@ class DeleteNetwork(Dialog):
         self.carry_out(self._bridge, lambda engine: engine.delete_network(number))
 
 
-def password_hint(password: str) -> str:
-    """A modest word on how well a password holds: length is what counts, against somebody who can try for long."""
-    distinct = len(set(password))
+class PasswordHint(Note):
+    """A modest word on how well the password in `field` holds; it refuses nothing."""
+
+    changed = Signal()
+    """It says something else."""
+
+    def __init__(self, field: PasswordField) -> None:
+        super().__init__()
+        field.textChanged.connect(self._judge)
+        self._judge("")
+
+    def _judge(self, password: str) -> None:
+        before = self.text
+        self.tell(*password_hint(password))
+        if self.text != before:
+            self.changed.emit()
+
+
+def password_hint(password: str) -> tuple[str, str]:
+    """The hint and its sign: length is what counts, against somebody who can try for long."""
     if not password:
-        return _("A few words that don't belong together are good, and easy to tell by phone.")
-    if len(password) < 8 or distinct < 5:
-        return _("Easy to guess: make it longer.")
+        return _("A few words that don't belong together are good, and easy to tell by phone."), "info"
+    if len(password) < 8 or len(set(password)) < 5:
+        return _("Short: somebody could guess it. Three words that don't belong together are better."), "attention"
     if len(password) < 14:
-        return _("Fair. Longer is better.")
-    return _("Good.")
+        return _("Fair. Longer is better."), "info"
+    return _("Good."), "check"
 
 
 def _with_meaning(button: QAbstractButton, meaning: str) -> QWidget:

@@ -384,7 +384,22 @@ def test_passwords_are_hidden_until_the_eye_is_clicked(qapp: QApplication) -> No
     field.deleteLater()
 
 
-def test_the_hint_on_a_password_is_modest() -> None:
-    assert "guess" in password_hint("12345")
-    assert "guess" in password_hint("aaaaaaaaaaaaaaaa")
-    assert password_hint("four words that hold") == "Good."
+def test_the_hint_on_a_password_warns_and_refuses_nothing(qapp: QApplication, tmp_path: Path) -> None:
+    assert "guess" in password_hint("12345")[0]
+    assert "guess" in password_hint("aaaaaaaaaaaaaaaa")[0]
+    assert password_hint("four words that hold") == ("Good.", "check")
+
+    async def story(world: World) -> None:
+        desk = Desk(tmp_path, await world.person("anna"))
+        desk.actions.create_network()
+        dialog = await appears(CreateNetwork)
+        type_text("Family")
+        dialog.password.setText("abc")
+        assert dialog.strength.isVisible()
+        assert "guess" in dialog.strength.text
+        press(Qt.Key.Key_Return)
+        await gone(dialog)
+        (await appears(InviteDialog)).close()
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
