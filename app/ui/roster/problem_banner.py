@@ -87,15 +87,18 @@ class ProblemBanner(QFrame):
         layout.addLayout(words, 1)
 
     def tell(self, problems: Sequence[Problem], peers: tuple[PeerView, ...] = ()) -> None:
-        """Show these, the one that is looked at first if it is still there; `peers` are who they may be about."""
+        """Show these: at first one that is new, else the one that is looked at; `peers` are who they may be about."""
         self._peers = peers
         unique = tuple(dict.fromkeys(problems))
         if unique == self._problems:
             return
         present = self._problems[self._place] if self._problems else None
         news = [each for each in unique if each not in self._problems]
+        changed = {each.code for each in self._problems if each not in unique}
+        fresh = next((each for each in news if each.code not in changed), None)  # not one that only says it otherwise
+        shown = present if fresh is None else fresh
         self._problems = unique
-        self._place = unique.index(present) if present in unique else 0
+        self._place = unique.index(shown) if shown in unique else 0
         self._show()
         if news:
             QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.Alert))

@@ -32,6 +32,26 @@ def test_several_problems_are_told_one_at_a_time(qtbot: QtBot, tmp_path: Path) -
     assert not banner.isVisible()
 
 
+def test_a_new_problem_comes_to_the_front_and_one_that_only_changes_does_not(qtbot: QtBot, tmp_path: Path) -> None:
+    lost, helper = (
+        samples.problem("server-unreachable", server="home.example:12975", reason="no route"),
+        samples.helper_missing().problems[0],
+    )
+    replaced = samples.problem("server-replaced", server="home.example:12975")
+    desk = Showing(tmp_path, replace(samples.lively(), problems=(helper,)))
+    qtbot.addWidget(desk.window)
+    banner = desk.window.banner
+    desk.show(replace(samples.lively(), problems=(helper, replaced)))
+    assert banner.title.text() == replaced.title
+    assert banner.count.text() == "2 of 2"
+    desk.show(replace(samples.lively(), problems=(helper, lost)))
+    assert banner.title.text() == lost.title
+    banner.back.click()
+    again = samples.problem("server-unreachable", server="home.example:12975", reason="it does not answer")
+    desk.show(replace(samples.lively(), problems=(helper, again)))
+    assert banner.title.text() == helper.title
+
+
 def test_a_changed_key_leads_to_the_peer(qtbot: QtBot, tmp_path: Path) -> None:
     mia = next(each for each in samples.PEERS if each.nickname == "Mia")
     assert mia.problem is not None
