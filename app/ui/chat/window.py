@@ -35,7 +35,7 @@ from app.ui.look.status_signs import STATUS_ICONS, status_colour
 from app.ui.look.theme import SPACE, colours
 from app.ui.look.widgets import ProblemBox, Rule, text_label
 from app.ui.verbs import Verbs
-from app.ui.words.statuses import absence, capitalised, explained, latency, peer_name, peer_status
+from app.ui.words.statuses import absence, capitalised, explained, latency, peer_name, peer_status, waits_for_helper
 from app.ui.words.translations import _
 
 PAGE: Final = 100
@@ -172,7 +172,7 @@ class ChatWindow(QWidget):
             reach = Reach.WHEN_ONLINE
             line = _("Offline. Messages wait and go out later.")
         else:
-            line = explained(peer.status)
+            line = explained(peer.status, waits_for_helper(state))
         people = People(name, {peer.address: name}, reach)
         self._show_people(people, STATUS_ICONS[peer.status], status_colour(peer.status, colours()), line)
 

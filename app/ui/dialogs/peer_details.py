@@ -33,7 +33,7 @@ from app.ui.look.status_signs import STATUS_ICONS, status_colour
 from app.ui.look.theme import SPACE
 from app.ui.look.widgets import CopyButton, Note, Sign, fixed_font, text_label, wrapping_name
 from app.ui.words.language import decimal, short_date
-from app.ui.words.statuses import absence, explained, latency, peer_name, peer_status
+from app.ui.words.statuses import absence, explained, latency, peer_name, peer_status, waits_for_helper
 from app.ui.words.translations import _, ngettext
 
 REFRESH = 1_000
@@ -143,9 +143,11 @@ class PeerDetailsWindow(Dialog):
 
     def _show(self, details: PeerDetails) -> None:
         peer = details.peer
-        _say(self.heading, wrapping_name(peer_name(peer)))
+        name = wrapping_name(peer_name(peer))
+        _say(self.heading, name)
+        self.setWindowTitle(_("Details of {name}").format(name=name))
         self._status_sign.draw(STATUS_ICONS[peer.status], partial(status_colour, peer.status))
-        _say(self.status, explained(peer.status))
+        _say(self.status, explained(peer.status, waits_for_helper(self._bridge.state)))
         self.verify_button.setEnabled(bool(peer.fingerprint))
         shown = list(facts_of(details, self._networks()))
         names, before = {fact.name for fact in shown}, len(self._values)
@@ -241,7 +243,7 @@ def _path(peer: PeerView) -> str:
 
 def _columns(candidate: CandidateView) -> tuple[str, str, str, str]:
     kinds = {
-        "host": _("own address"),
+        "host": _("its own network"),
         "reflexive": _("seen by the server"),
         "peer-reflexive": _("seen by the peer"),
         "relay": _("relay"),

@@ -25,7 +25,7 @@ from app.ui.ping.graph import PingGraph, clock, milliseconds, path_words
 from app.ui.ping.statistics import Figures, PingRecord
 from app.ui.verbs import Verbs
 from app.ui.words.language import decimal
-from app.ui.words.statuses import absence, capitalised, explained, latency, peer_name, peer_status
+from app.ui.words.statuses import absence, capitalised, explained, latency, peer_name, peer_status, waits_for_helper
 from app.ui.words.translations import _
 
 INTERVALS: Final = (0.2, 1.0, 5.0)
@@ -210,7 +210,8 @@ class PingWindow(QWidget):
             peer = self._peer
             self._name = shown_name(peer_name(peer))
             parts = (capitalised(peer_status(peer.status)), peer.endpoint, latency(peer.latency))
-            line = " · ".join(part for part in parts if part) if peer.status.has_tunnel else explained(peer.status)
+            path = " · ".join(part for part in parts if part)
+            line = path if peer.status.has_tunnel else explained(peer.status, waits_for_helper(state))
             self.header.tell(self._name, line, STATUS_ICONS[peer.status], status_colour(peer.status, scheme))
         self.setWindowTitle(_("Ping to {name}").format(name=self._name))
         for button in (self._chat_button, self._details_button):

@@ -214,8 +214,8 @@ class RosterDelegate(QStyledItemDelegate):
         if row.waiting:
             _draw(painter, "person", place.adjusted(-1, -1, 1, 1), shades.attention)
             return
-        colour = status_colour(row.status, shades)
-        if row.status is not PeerStatus.CONNECTING:
+        colour = shades.muted if row.without_helper else status_colour(row.status, shades)
+        if not row.is_connecting:
             _draw(painter, STATUS_ICONS[row.status], place, colour)
             return
         painter.save()

@@ -43,7 +43,8 @@ def member_line(row: MemberRow) -> str:
     if row.waiting:
         return _("wants to join")
     time = latency(row.latency)
-    return f"{peer_status(row.status)} · {time}" if time else peer_status(row.status)
+    status = peer_status(row.status, row.without_helper)
+    return f"{status} · {time}" if time else status
 
 
 def badge(unread: int) -> str:
@@ -65,7 +66,8 @@ def spoken_network(row: NetworkRow) -> str:
 
 def spoken_member(row: MemberRow) -> str:
     """`Ben, direct, 12 milliseconds, verified, 2 unread messages`."""
-    parts = [row.name, _("wants to join") if row.waiting else peer_status(row.status).rstrip("…").rstrip()]
+    status = _("wants to join") if row.waiting else peer_status(row.status, row.without_helper)
+    parts = [row.name, status.rstrip("…").rstrip()]
     if row.latency is not None:
         parts.append(spoken_latency(row.latency))
     if row.verified:
@@ -115,7 +117,7 @@ def _member_tooltip(row: MemberRow, networks: Mapping[int, str]) -> Iterable[str
         yield _("Asks to be let into this network.")
         yield row.address
         return
-    yield explained(row.status)
+    yield explained(row.status, row.without_helper)
     peer = row.peer
     if peer is None:
         yield row.address

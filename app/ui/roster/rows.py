@@ -21,7 +21,7 @@ from app.engine.state import (
     PeerView,
     Protection,
 )
-from app.ui.words.statuses import member_name
+from app.ui.words.statuses import member_name, waits_for_helper
 
 ABSENT: Final = frozenset({PeerStatus.OFFLINE, PeerStatus.BLOCKED})
 """Statuses of those who come after the others."""
@@ -59,6 +59,8 @@ class MemberRow:
     status: PeerStatus
     waiting: bool
     """Asks to be let in."""
+    without_helper: bool
+    """No tunnel can come up, as the helper does not run."""
     latency: float | None
     """In whole milliseconds, as seconds."""
     verified: bool
@@ -66,6 +68,11 @@ class MemberRow:
     unread: int
     member: MemberView = field(compare=False)
     peer: PeerView | None = field(compare=False)
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether a tunnel is being set up."""
+        return self.status is PeerStatus.CONNECTING and not self.without_helper
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ class Roster:
     def __init__(self) -> None:
         self._groups: dict[int, Group] = {}
         self._peers: dict[str, PeerView] = {}
+        self._without_helper = False
         language = QLocale()
         if language.language() is QLocale.Language.C:  # it would compare bytes
             language = QLocale(QLocale.Language.English)
@@ -96,6 +104,9 @@ class Roster:
         changed = {address for address, peer in peers.items() if self._peers.get(address) is not peer}
         changed |= self._peers.keys() - peers.keys()
         self._peers = peers
+        if self._without_helper != waits_for_helper(state):
+            self._without_helper = not self._without_helper
+            self._groups.clear()
         self._groups = {network.id: self._group(network, changed) for network in state.networks}
         groups: Iterable[Group] = sorted(self._groups.values(), key=lambda group: group.network.id)
         groups = sorted(groups, key=lambda group: self._network_order(group.network))
@@ -138,6 +149,7 @@ class Roster:
             name=member_name(member, peer),
             status=status,
             waiting=waiting,
+            without_helper=self._without_helper and status is PeerStatus.CONNECTING,
             latency=_shown_latency(peer) if status.has_tunnel else None,
             verified=peer is not None and peer.verified and not waiting,
             is_owner=member.is_owner,

@@ -293,7 +293,7 @@ class RosterView(QTreeView):
         mine.state = self._state_of(cast(QModelIndex, index))
         self._delegate.paint(painter, mine, index)
         row = self._row(index)
-        if isinstance(row, MemberRow) and row.status is PeerStatus.CONNECTING and not self._turning.isActive():
+        if isinstance(row, MemberRow) and row.is_connecting and not self._turning.isActive():
             self._turning.start()
 
     def _state_of(self, index: QModelIndex) -> QStyle.StateFlag:
@@ -330,7 +330,7 @@ class RosterView(QTreeView):
 
     def _connects(self, index: QModelIndex) -> bool:
         row = self._row(index)
-        return isinstance(row, MemberRow) and row.status is PeerStatus.CONNECTING
+        return isinstance(row, MemberRow) and row.is_connecting
 
     def _seen(self) -> Iterator[QModelIndex]:
         """The rows that can be seen."""

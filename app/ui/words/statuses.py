@@ -1,11 +1,18 @@
 """Statuses in words: one vocabulary for all windows. The sign and colour of each are in look/status_signs.py."""
 
-from app.engine.state import EngineState, MemberView, PeerStatus, PeerView, ServerStatus
+from app.engine.state import EngineState, HelperStatus, MemberView, PeerStatus, PeerView, ServerStatus
 from app.ui.words.translations import _
 
 
-def peer_status(status: PeerStatus) -> str:
-    """One or two words for what holds with a peer."""
+def waits_for_helper(state: EngineState) -> bool:
+    """Whether no tunnel can come up, as nothing makes the adapter."""
+    return state.helper.status in (HelperStatus.ABSENT, HelperStatus.LOST)
+
+
+def peer_status(status: PeerStatus, without_helper: bool = False) -> str:
+    """One word or a few for what holds with a peer."""
+    if status is PeerStatus.CONNECTING and without_helper:
+        return _("waiting for the helper")
     words = {
         PeerStatus.OFFLINE: _("offline"),
         PeerStatus.CONNECTING: _("connecting…"),
@@ -24,8 +31,10 @@ def capitalised(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def explained(status: PeerStatus) -> str:
+def explained(status: PeerStatus, without_helper: bool = False) -> str:
     """One sentence for a person who wonders what a status means."""
+    if status is PeerStatus.CONNECTING and without_helper:
+        return _("Online, but no tunnel comes up while Buri's helper does not run.")
     sentences = {
         PeerStatus.OFFLINE: _("Not online in a network that you share."),
         PeerStatus.CONNECTING: _("Online; the tunnel is being set up."),

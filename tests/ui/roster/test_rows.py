@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from app.engine.state import EngineState, MemberStatus, NetworkStatus, PeerStatus, Protection
+from app.ui.roster.row_words import member_line
 from app.ui.roster.rows import Group, MemberRow, Roster
 from tests.ui import samples
 
@@ -147,3 +148,14 @@ def test_a_peer_that_proved_another_network_only_is_not_proven_here() -> None:
     state = replace(state, peers=(ben, *state.peers[1:]))
     assert member(state, "Friday Minecraft", "Ben").status is PeerStatus.UNPROVEN
     assert member(state, "Family", "Ben").status is PeerStatus.DIRECT
+
+
+def test_nobody_is_connecting_while_the_helper_does_not_run() -> None:
+    roster = Roster()
+    missing = samples.helper_missing()
+    rows = roster.arrange(missing)[0].members
+    assert {row.status for row in rows} == {PeerStatus.CONNECTING}
+    assert not any(row.is_connecting for row in rows)
+    assert {member_line(row) for row in rows} == {"waiting for the helper"}
+    rows = roster.arrange(replace(missing, helper=samples.HELPER))[0].members
+    assert all(row.is_connecting for row in rows)

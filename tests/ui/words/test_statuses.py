@@ -17,6 +17,7 @@ from app.ui.words.statuses import (
     peer_status,
     server_line,
     spoken_latency,
+    waits_for_helper,
 )
 from tests.ui import samples
 
@@ -56,6 +57,14 @@ def test_an_alias_goes_before_every_nickname() -> None:
     assert peer_name(lena) == member_name(line, lena) == "Lena"
     assert peer_name(replace(lena, alias="")) == member_name(line, None) == "lena-laptop"
     assert peer_name(replace(lena, alias="", nickname="")) == lena.address
+
+
+def test_without_the_helper_nobody_is_said_to_be_connecting() -> None:
+    assert waits_for_helper(samples.helper_missing())
+    assert not waits_for_helper(samples.lively())
+    assert peer_status(PeerStatus.CONNECTING, without_helper=True) == "waiting for the helper"
+    assert "helper" in explained(PeerStatus.CONNECTING, without_helper=True)
+    assert peer_status(PeerStatus.OFFLINE, without_helper=True) == "offline"
 
 
 def test_words_begin_a_line_without_losing_the_letters_of_names() -> None:
