@@ -14,7 +14,6 @@ from typing import Any, Final
 from PySide6.QtCore import (
     QAbstractListModel,
     QDate,
-    QDateTime,
     QLocale,
     QModelIndex,
     QObject,
@@ -26,6 +25,7 @@ from app.engine.state import ChatMessage, ChatStatus, Conversation
 from app.protocol.conversation import shown_text
 from app.protocol.messages import shown_name
 from app.ui.chat.text import Link, find_links, shortened
+from app.ui.words.times import clock, local_time, stamp
 from app.ui.words.translations import _
 
 MAX_ROWS: Final = 400
@@ -239,8 +239,8 @@ class ChatModel(QAbstractListModel):
         row = self.rows[at]
         before = self.rows[at - 1] if at else None
         after = self.rows[at + 1] if at + 1 < len(self.rows) else None
-        day = _day(row.message.time)
-        is_new_day = before is None or _day(before.message.time) != day
+        day = local_time(row.message.time).date()
+        is_new_day = before is None or local_time(before.message.time).date() != day
         starts = is_new_day or self._starts_group(before, row)
         status = self.status(row.message) if row.is_own else ""
         if after is not None and status and not row.has_failed and not self._starts_group(row, after):
@@ -327,26 +327,6 @@ class ChatModel(QAbstractListModel):
 def _new_row(message: ChatMessage) -> Row:
     text, more = shortened(message.text)
     return Row(message, text, more, find_links(text))
-
-
-def _moment(time: float) -> QDateTime:
-    return QDateTime.fromSecsSinceEpoch(int(max(0.0, min(time, 253_402_300_799.0))))
-
-
-def _day(time: float) -> QDate:
-    return _moment(time).date()
-
-
-def clock(time: float) -> str:
-    """The time of day as it is written here."""
-    locale = QLocale()
-    form = locale.timeFormat(QLocale.FormatType.ShortFormat).replace(":ss", "")
-    return locale.toString(_moment(time).time(), form)
-
-
-def stamp(time: float) -> str:
-    """Day and time for a text that is kept."""
-    return _moment(time).toString("yyyy-MM-dd HH:mm")
 
 
 def day_words(day: QDate) -> str:

@@ -5,7 +5,6 @@ change. Opened by app/ui/actions.py.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -32,8 +31,9 @@ from app.ui.look.dialog import Dialog
 from app.ui.look.status_signs import STATUS_ICONS, status_colour
 from app.ui.look.theme import SPACE
 from app.ui.look.widgets import CopyButton, Note, Sign, fixed_font, text_label, wrapping_name
-from app.ui.words.language import decimal, short_date
+from app.ui.words.language import decimal
 from app.ui.words.statuses import absence, explained, latency, peer_name, peer_status, waits_for_helper
+from app.ui.words.times import moment
 from app.ui.words.translations import _, ngettext
 
 REFRESH = 1_000
@@ -180,7 +180,7 @@ def facts_of(details: PeerDetails, networks: Mapping[int, str]) -> Iterator[Fact
     )
     yield Fact(_("Path"), _path(peer))
     yield Fact(_("Round trip"), latency(peer.latency) or NOTHING)
-    yield Fact(_("Last received"), moment(peer.last_received))
+    yield Fact(_("Last received"), NOTHING if peer.last_received is None else moment(peer.last_received))
     yield Fact(
         _("Carried"),
         _("{sent} sent, {received} received").format(
@@ -214,15 +214,6 @@ def amount(count: int) -> str:
             return f"{decimal(value, 0 if unit == 'B' or value >= 100 else 1)} {unit}"
         value /= 1_000
     return f"{decimal(value, 1)} TB"
-
-
-def moment(time: float | None) -> str:
-    """When something was: the time of day, with the date if that was another day."""
-    if time is None:
-        return NOTHING
-    then, now = datetime.fromtimestamp(time).astimezone(), datetime.now().astimezone()
-    clock = f"{then:%H:%M:%S}"
-    return clock if then.date() == now.date() else f"{short_date(then.date())} {clock}"
 
 
 def _keys(details: PeerDetails) -> str:

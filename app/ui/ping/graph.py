@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from PySide6.QtCore import QDateTime, QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -30,6 +30,7 @@ from app.engine.state import PathKind
 from app.ui.look.theme import SPACE, colours
 from app.ui.ping.statistics import Sample, axis_step, path_changes
 from app.ui.words.language import decimal
+from app.ui.words.times import clock, local_time
 from app.ui.words.translations import _
 
 MIN_SPAN: Final = 60.0
@@ -78,11 +79,6 @@ def path_words(sample: Sample) -> str:
     """Over which path an answer came."""
     kind = {PathKind.DIRECT: _("direct"), PathKind.RELAY: _("relayed")}.get(sample.path or PathKind.DIRECT, "")
     return " ".join(part for part in (kind if sample.path else "", sample.endpoint) if part)
-
-
-def clock(time: float) -> str:
-    """The time of day to the second."""
-    return QDateTime.fromMSecsSinceEpoch(int(time * 1_000)).toString("HH:mm:ss")
 
 
 class PingGraph(QWidget):
@@ -141,7 +137,7 @@ class PingGraph(QWidget):
             return ""
         sample = self._samples[self._hover]
         words = milliseconds(sample.seconds) if sample.seconds is not None else _("no answer")
-        return "   ".join(part for part in (clock(sample.time), words, path_words(sample)) if part)
+        return "   ".join(part for part in (clock(sample.time, seconds=True), words, path_words(sample)) if part)
 
     def sizeHint(self) -> QSize:
         """Wide rather than high."""
@@ -191,11 +187,10 @@ class PingGraph(QWidget):
     def _add_times(self, drawing: Drawing) -> None:
         most = max(2, int(self._area.width() // 90))
         step = next((each for each in TIME_STEPS if self._seconds / each <= most), TIME_STEPS[-1])
-        form = "HH:mm:ss" if step < 60 else "HH:mm"
-        offset = QDateTime.fromSecsSinceEpoch(int(self._now)).offsetFromUtc()
+        offset = local_time(self._now).offsetFromUtc()
         at = (math.floor((self._now + offset) / step)) * step - offset
         while at > self._now - self._seconds:
-            drawing.times.append((self._x(at), QDateTime.fromSecsSinceEpoch(int(at)).toString(form)))
+            drawing.times.append((self._x(at), clock(at, seconds=step < 60)))
             at -= step
 
     def _add_lines(self, drawing: Drawing, shown: Sequence[Sample]) -> None:

@@ -21,11 +21,12 @@ from app.ui.look.icons import icon
 from app.ui.look.status_signs import STATUS_ICONS, status_colour
 from app.ui.look.theme import SPACE, colours
 from app.ui.look.widgets import CopyButton, Rule, text_label
-from app.ui.ping.graph import PingGraph, clock, milliseconds, path_words
+from app.ui.ping.graph import PingGraph, milliseconds, path_words
 from app.ui.ping.statistics import Figures, PingRecord
 from app.ui.verbs import Verbs
 from app.ui.words.language import decimal
 from app.ui.words.statuses import absence, capitalised, explained, latency, peer_name, peer_status, waits_for_helper
+from app.ui.words.times import stamp
 from app.ui.words.translations import _
 
 INTERVALS: Final = (0.2, 1.0, 5.0)
@@ -273,7 +274,7 @@ class PingWindow(QWidget):
         ]
         rows = [
             (
-                clock(each.time),
+                stamp(each.time, seconds=True),
                 milliseconds(each.seconds) if each.seconds is not None else _("no answer"),
                 path_words(each),
             )

@@ -3,7 +3,6 @@
 Used by main_window.py.
 """
 
-from datetime import datetime
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, QTimer
@@ -27,6 +26,7 @@ from app.ui.look.theme import SPACE, Colours, colours
 from app.ui.look.widgets import COPIED_FOR, ElidedLabel
 from app.ui.roster.power_switch import PowerSwitch
 from app.ui.words.statuses import server_line
+from app.ui.words.times import clock
 from app.ui.words.translations import _
 
 SIGN: Final = 12
@@ -146,7 +146,8 @@ class OwnHeader(QFrame):
             widget.setVisible(bool(server.address))
         self.power.setVisible(usable)
         self.copy_button.setToolTip(_("Copy your address"))
-        line = server_line(state, _clock(server.retry_at)) if usable else _("Not running")
+        retry = "" if server.retry_at is None else clock(server.retry_at, seconds=True)
+        line = server_line(state, retry) if usable else _("Not running")
         self.server.say(line)
         self.server.setToolTip(_server_tip(state) if usable else "")
         name, colour = _server_sign(server.status if usable else ServerStatus.LOGGED_OUT, colours())
@@ -178,10 +179,6 @@ class OwnHeader(QFrame):
             self._draw_signs()
             self.show_state(self._state, self.power.isEnabled())
         super().changeEvent(event)
-
-
-def _clock(moment: float | None) -> str:
-    return "" if moment is None else f"{datetime.fromtimestamp(moment).astimezone():%H:%M:%S}"
 
 
 def _server_tip(state: EngineState) -> str:

@@ -5,12 +5,12 @@ its delegate.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from html import escape
 
 from app.engine.state import NetworkStatus, PeerView, Protection
 from app.ui.roster.rows import MemberRow, NetworkRow
 from app.ui.words.statuses import explained, latency, peer_status, spoken_latency
+from app.ui.words.times import clock
 from app.ui.words.translations import _, ngettext
 
 
@@ -137,5 +137,4 @@ def _path(row: MemberRow, peer: PeerView) -> Iterable[str]:
         place = _("Over {endpoint}").format(endpoint=peer.endpoint)
         yield f"{place} · {time}" if time else place
     if peer.keys_since is not None:
-        since = datetime.fromtimestamp(peer.keys_since).astimezone()
-        yield _("Keys since {time}").format(time=f"{since:%H:%M}")
+        yield _("Keys since {time}").format(time=clock(peer.keys_since))

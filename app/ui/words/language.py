@@ -1,13 +1,12 @@
 """The language of the whole app: our texts, Qt's own words on buttons and in menus, and how times and numbers look.
 
 Chosen by application.py before the first window is made; windows keep the language that they were made in. Whoever
-shows numbers or days writes them with the functions here.
+shows numbers writes them with `decimal`, times with times.py.
 """
 
-from datetime import date
 from typing import Final
 
-from PySide6.QtCore import QDate, QLibraryInfo, QLocale, QTranslator
+from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
 from PySide6.QtWidgets import QApplication
 
 from app.ui.words.translations import LANGUAGES, choose_language
@@ -44,11 +43,6 @@ def decimal(value: float, digits: int) -> str:
     locale = QLocale()
     locale.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
     return locale.toString(value, "f", digits)
-
-
-def short_date(day: date) -> str:
-    """A day in figures."""
-    return QLocale().toString(QDate(day.year, day.month, day.day), QLocale.FormatType.ShortFormat)
 
 
 def _locale(code: str, *, as_system: bool) -> QLocale:

@@ -9,8 +9,9 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.engine.state import PathKind
-from app.ui.ping.graph import PingGraph, clock, milliseconds
+from app.ui.ping.graph import PingGraph, milliseconds
 from app.ui.ping.statistics import MAX_SAMPLES, Sample
+from app.ui.words.times import clock
 
 DIRECT, RELAY = (PathKind.DIRECT, "203.0.113.4:41641"), (PathKind.RELAY, "")
 NOON = 1_792_411_200.0
@@ -96,13 +97,13 @@ def test_the_ping_under_the_pointer_is_read_out(graph: PingGraph, qtbot: QtBot) 
 def test_arrow_keys_go_from_ping_to_ping_for_eyes_and_ears(graph: PingGraph) -> None:
     drawn(graph, samples(0.01, None, 0.03))
     QTest.keyClick(graph, Qt.Key.Key_Left)
-    assert graph.read_out.startswith(f"{clock(NOON + 2)}   30.0 ms")
+    assert graph.read_out.startswith(f"{clock(NOON + 2, seconds=True)}   30.0 ms")
     QTest.keyClick(graph, Qt.Key.Key_Left)
     assert "no answer" in graph.read_out
     assert graph.accessibleDescription() == graph.read_out
     QTest.keyClick(graph, Qt.Key.Key_Right)
     QTest.keyClick(graph, Qt.Key.Key_Right)
-    assert graph.read_out.startswith(clock(NOON + 2))
+    assert graph.read_out.startswith(clock(NOON + 2, seconds=True))
 
 
 def test_the_ping_that_is_read_out_stays_the_same_while_others_come(graph: PingGraph) -> None:
