@@ -269,6 +269,11 @@ _CONNECTION: Final = {
         "Type in a terminal: {command}",
         "That asks for an administrator's consent, for which this system has no window.",
     ),
+    "nothing-opens": Sentences(
+        "Nothing on this computer opens this.",
+        "It is: {target}",
+        "Copy it, and open it with a program of your choice.",
+    ),
     "helper-lost": Sentences(
         "Buri's helper went away.",
         "The adapter and all tunnels ended with it.",

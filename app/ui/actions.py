@@ -19,6 +19,7 @@ from app.protocol.wire import NetworkId, parse_address
 from app.ui.engine_bridge import EngineBridge
 from app.ui.helper_start import HelperStarter
 from app.ui.hosted_server import HostedServer
+from app.ui.look.widgets import problem_named
 from app.ui.preferences import CustomCommand, Preferences, PreferencesError
 from app.ui.session import Session
 from app.ui.words.translations import _
@@ -164,7 +165,7 @@ class Actions(QObject):
 
     def browse_shares(self, peer: PeerView) -> None:
         """The peer's shared folders in the file manager."""
-        QDesktopServices.openUrl(QUrl(f"smb://{peer.address}/"))
+        self.open_outside(QUrl(f"smb://{peer.address}/"))
 
     def show_peer(self, peer: PeerView) -> None:
         """Everything about a peer."""
@@ -342,7 +343,12 @@ class Actions(QObject):
 
     def open_folder(self, folder: Path) -> None:
         """In the file manager."""
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+        self.open_outside(QUrl.fromLocalFile(str(folder)))
+
+    def open_outside(self, target: QUrl) -> None:
+        """With whatever the system opens such things; where there is nothing, the person can copy what it is."""
+        if not QDesktopServices.openUrl(target):
+            self.show_problem(problem_named("nothing-opens", target=target.toLocalFile() or target.toString()))
 
     # --- identity, and ways out of a trouble
 

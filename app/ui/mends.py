@@ -63,6 +63,10 @@ def _by_hand(actions: Verbs, problem: Problem) -> list[Mend]:
     return [Mend(_("Copy the command"), lambda: actions.copy(dict(problem.details).get("command", "")))]
 
 
+def _copy_target(actions: Verbs, problem: Problem) -> list[Mend]:
+    return [Mend(_("&Copy"), lambda: actions.copy(dict(problem.details).get("target", "")))]
+
+
 def _lost_key(actions: Verbs, _problem: Problem) -> list[Mend]:
     return [_restore(actions), _new_identity(actions), _try_again(actions)]
 
@@ -137,6 +141,7 @@ _CHOICES: dict[str, Choice] = {
     "helper-lost": _helper,
     "helper-by-hand": _by_hand,
     "helper-failed": _report,
+    "nothing-opens": _copy_target,
     "identity-lost": _lost_key,
     "identity-damaged": _lost_key,
     "identity-changed": _wrong_key,

@@ -7,6 +7,8 @@ that Actions opens knows it only by this shape. Each verb is explained where it 
 from pathlib import Path
 from typing import Any, Protocol
 
+from PySide6.QtCore import QUrl
+
 from app.engine.state import Conversation, MemberView, NetworkView, PeerView, Problem
 from app.ui.engine_bridge import EngineBridge
 from app.ui.hosted_server import HostedServer
@@ -70,6 +72,7 @@ class Verbs(Protocol):
     def show_problem(self, problem: Problem) -> None: ...
     def dismiss(self, problem: Problem) -> None: ...
     def open_folder(self, folder: Path) -> None: ...
+    def open_outside(self, target: QUrl) -> None: ...
 
     # --- identity, and ways out of a trouble
 

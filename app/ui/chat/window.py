@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from PySide6.QtCore import QEvent, Qt, QTimer, QUrl
-from PySide6.QtGui import QCloseEvent, QDesktopServices, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.engine.state import (
@@ -385,7 +385,7 @@ class ChatWindow(QWidget):
             return
         url = QUrl(target, QUrl.ParsingMode.StrictMode)
         if url.isValid() and url.scheme() in ("http", "https") and url.host():
-            QDesktopServices.openUrl(url)
+            self._actions.open_outside(url)
 
     def _show_whole(self, text: str) -> None:
         WholeMessage(self, text).open()
