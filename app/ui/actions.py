@@ -20,7 +20,7 @@ from app.ui.engine_bridge import EngineBridge
 from app.ui.helper_start import HelperStarter
 from app.ui.hosted_server import HostedServer
 from app.ui.look.widgets import problem_named
-from app.ui.preferences import CustomCommand, Preferences, PreferencesError
+from app.ui.preferences import CustomCommand, Preferences
 from app.ui.session import Session
 from app.ui.words.translations import _
 
@@ -425,19 +425,15 @@ class Actions(QObject):
 
     def prefer(self, **choices: Any) -> None:
         """Change choices; if they can't be written they hold until the end, and that is said."""
-        from app.ui.look.widgets import problem_named
-
-        try:
-            self.preferences.change(**choices)
-        except PreferencesError as error:
-            self.show_problem(problem_named("file-not-written", place=self.preferences.path, reason=error))
+        problem = self.preferences.change(**choices)
+        if problem is not None:
+            self.show_problem(problem)
 
     def fresh_preferences(self) -> None:
         """Give up a window.json that can't be read; it is kept under another name."""
-        try:
-            self.preferences.start_fresh()
-        except PreferencesError as error:
-            self.show_problem(self.preferences.problem(error))
+        problem = self.preferences.start_fresh()
+        if problem is not None:
+            self.show_problem(problem)
 
     async def close(self) -> None:
         """At the end of the app: what runs beside the engine."""

@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.base.atomic_file import write_atomically
 from app.base.put_aside import put_aside
+from app.engine.errors import engine_error, problem_of
 from app.engine.state import Problem
 from app.ui.words.translations import _
 
@@ -83,7 +84,7 @@ class Choices(Struct, frozen=True, omit_defaults=True):
 
 
 class PreferencesError(Exception):
-    """The file can't be read or written; the text says why."""
+    """The file can't be read; the text says why."""
 
 
 class Preferences(QObject):
@@ -117,17 +118,17 @@ class Preferences(QObject):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise PreferencesError(f"{self.path}: {error}") from error
 
-    def start_fresh(self) -> None:
+    def start_fresh(self) -> Problem | None:
         """Keep a file that can't be read under another name, and write the choices that hold now to a new one.
 
-        Raises PreferencesError.
+        Gives what went wrong.
         """
         try:
             put_aside(self.path)
         except OSError as error:
-            raise PreferencesError(f"{self.path}: {error.strerror or error}") from error
+            return self.problem(PreferencesError(f"{self.path}: {error.strerror or error}"))
         self.error = None
-        self.change()
+        return self.change()
 
     def problem(self, error: PreferencesError) -> Problem:
         """What is shown about a file that can't be read."""
@@ -138,16 +139,17 @@ class Preferences(QObject):
             _("The usual ones hold meanwhile. Mend the file, or start with a fresh one; it is kept."),
         )
 
-    def change(self, **changes: Any) -> None:
+    def change(self, **changes: Any) -> Problem | None:
         """Replace fields of `choices` and write them. A file that could not be read is not overwritten.
 
-        Raises PreferencesError if it can't be written; the change holds until the end of the program.
+        Gives what went wrong if it can't be written; the change holds until the end of the program.
         """
         self.choices = structs.replace(self.choices, **changes)
+        problem = None
         try:
             if self.error is None:
                 write_atomically(self.path, msgspec.json.format(msgspec.json.encode(self.choices)), durable=False)
         except OSError as error:
-            raise PreferencesError(f"{self.path}: {error.strerror or error}") from error
-        finally:
-            self.changed.emit()
+            problem = problem_of(engine_error("file-not-written", place=self.path, reason=error.strerror or error))
+        self.changed.emit()
+        return problem

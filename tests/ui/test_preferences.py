@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ui.preferences import MAX_FILE, Choices, ColourScheme, CustomCommand, LogLevel, Preferences, PreferencesError
+from app.ui.preferences import MAX_FILE, Choices, ColourScheme, CustomCommand, LogLevel, Preferences
 
 
 def test_choices_survive_a_restart(tmp_path: Path) -> None:
@@ -54,8 +54,9 @@ def test_what_can_not_be_written_holds_until_the_end(tmp_path: Path) -> None:
     folder.mkdir()
     preferences = Preferences(folder)
     folder.rmdir()
-    with pytest.raises(PreferencesError):
-        preferences.change(start_hidden=True)
+    problem = preferences.change(start_hidden=True)
+    assert problem is not None
+    assert problem.code == "file-not-written"
     assert preferences.choices.start_hidden
 
 

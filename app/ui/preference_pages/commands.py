@@ -25,8 +25,8 @@ from app.ui.command_line import CommandRefused, template_words
 from app.ui.look.icons import icon
 from app.ui.look.theme import SPACE
 from app.ui.look.widgets import Note, centre_labels, fixed_font, text_label
-from app.ui.preferences import MAX_COMMANDS, CustomCommand, Preferences, PreferencesError
-from app.ui.words.translations import _
+from app.ui.preferences import MAX_COMMANDS, CustomCommand, Preferences
+from app.ui.words.translations import _, translated
 
 LINE: Final = Qt.ItemDataRole.UserRole
 LAST_USABLE: Final = LINE + 1
@@ -185,10 +185,9 @@ class CustomCommandsPage(QWidget):
         usable = tuple(each for each in kept if each is not None)
         if usable == self._preferences.choices.commands:
             return
-        try:
-            self._preferences.change(commands=usable)
-        except PreferencesError as error:
-            self.problem.tell(str(error), "attention")
+        problem = self._preferences.change(commands=usable)
+        if problem is not None:
+            self.problem.tell(translated(problem).message, "attention")
 
 
 def fault_of(command: CustomCommand) -> str:

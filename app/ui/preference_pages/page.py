@@ -9,8 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QPushButton, 
 
 from app.engine.state import Problem
 from app.ui.look.theme import SPACE
-from app.ui.look.widgets import ProblemBox, centre_labels, form_in, problem_named, text_label
-from app.ui.preferences import PreferencesError
+from app.ui.look.widgets import ProblemBox, centre_labels, form_in, text_label
 from app.ui.verbs import Verbs
 
 
@@ -69,11 +68,9 @@ class PreferencePage(QWidget):
     def choose(self, **changes: object) -> None:
         """Remember a choice; tell it if that is impossible."""
         self.problem.hide()
-        try:
-            self.verbs.preferences.change(**changes)
-        except PreferencesError as error:
-            place = self.verbs.preferences.path
-            self.problem.tell(problem_named("file-not-written", place=place, reason=error))
+        problem = self.verbs.preferences.change(**changes)
+        if problem is not None:
+            self.problem.tell(problem)
 
     def tell(self, problem: Problem) -> None:
         """Show what went wrong."""

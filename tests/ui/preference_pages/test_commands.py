@@ -80,6 +80,16 @@ def test_looking_at_the_page_changes_nothing(qapp: QApplication, tmp_path: Path)
     page.deleteLater()
 
 
+def test_what_can_not_be_written_is_told(qapp: QApplication, tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    page = CustomCommandsPage(Preferences(folder))
+    folder.rmdir()
+    page.add(examples()[0])
+    assert str(folder) in page.problem.text
+    page.deleteLater()
+
+
 def test_all_examples_can_be_used() -> None:
     for command in examples():
         assert not fault_of(command)
