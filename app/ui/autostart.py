@@ -14,7 +14,7 @@ from unicodedata import category
 from app.base.atomic_file import write_atomically
 from app.base.resources import resource_folder
 from app.platform.paths import HOME_VARIABLE
-from app.ui.program import program
+from app.ui.program import start_command
 
 _NOT_IN_ENTRIES: Final = ("Cc", "Cs")
 """Control characters, of which a line break would begin another line of the entry, and bytes that are not UTF-8."""
@@ -53,8 +53,8 @@ def set_start_at_login(wanted: bool) -> None:
 def _command() -> str:
     """This program with this home, hidden in the tray; quoted as the Desktop Entry Specification asks."""
     home = os.environ.get(HOME_VARIABLE)
-    words = ["env", f"{HOME_VARIABLE}={home}"] if home else []
-    return " ".join(_quoted(word) for word in [*words, *program(), "gui", "--hidden"])
+    words = start_command({HOME_VARIABLE: home} if home else {})
+    return " ".join(_quoted(word) for word in [*words, "gui", "--hidden"])
 
 
 def _quoted(word: str) -> str:

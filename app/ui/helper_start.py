@@ -14,7 +14,7 @@ from typing import Final
 from app.base.tasks import Tasks
 from app.engine.errors import engine_error
 from app.platform import paths
-from app.ui.program import program, source_folder
+from app.ui.program import start_command
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +68,7 @@ class HelperStarter:
 
 def helper_command() -> list[str]:
     """What an administrator runs for this user's helper."""
-    start = ["env", f"PYTHONPATH={source_folder()}", *program()] if program()[1:] else program()
-    return [*start, "helper", "--user", str(os.getuid()), "--socket", str(paths.helper_socket())]
+    return [*start_command(), "helper", "--user", str(os.getuid()), "--socket", str(paths.helper_socket())]
 
 
 def terminal_command() -> str:

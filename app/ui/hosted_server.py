@@ -23,7 +23,7 @@ from app.base.tasks import Tasks
 from app.engine.errors import EngineError, engine_error
 from app.protocol.invite import Invite, InviteError, parse_invite
 from app.protocol.wire import SERVER_PORT
-from app.ui.program import program, source_folder
+from app.ui.program import environment, program
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class HostedServer(QObject):
             stderr=pipe,
             limit=MAX_LINE,
             cwd="/",
-            env={**os.environ, "PYTHONPATH": str(source_folder())},
+            env={**os.environ, **environment()},
             start_new_session=True,
         )
 

@@ -1,6 +1,8 @@
 """How this very program is started anew: by the login, for the helper, and as a hosted server."""
 
 import sys
+import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 
 import app
@@ -8,9 +10,23 @@ import app
 
 def program() -> list[str]:
     """The words that start it."""
-    return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-P", "-m", "app"]
+    return [sys.executable] if _is_frozen() else [sys.executable, "-P", "-m", "app"]
 
 
-def source_folder() -> Path:
-    """Where Python finds it, also where it is not installed."""
-    return Path(app.__file__).parent.parent
+def environment() -> dict[str, str]:
+    """The variables without which it is not found: none, except in a folder where Python does not look by itself."""
+    folder = Path(app.__file__).parent.parent
+    if _is_frozen() or folder in (Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")):
+        return {}
+    return {"PYTHONPATH": str(folder)}
+
+
+def start_command(variables: Mapping[str, str] | None = None) -> list[str]:
+    """The words that start it wherever that happens, with `variables` set as well."""
+    every = [f"{name}={value}" for name, value in {**environment(), **(variables or {})}.items()]
+    return [*(["env", *every] if every else []), *program()]
+
+
+def _is_frozen() -> bool:
+    """Whether this is one file with a Python of its own."""
+    return bool(getattr(sys, "frozen", False))
