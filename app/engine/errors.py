@@ -367,6 +367,7 @@ _ASKED: Final = {
         _REFUSED,
     ),
     "password-not-valid": Sentences("This password can't be used.", "{reason}.", "Choose another one.", _REFUSED),
+    "passphrase-not-valid": Sentences("This passphrase can't be used.", "{reason}.", "Choose another one.", _REFUSED),
     "invite-not-valid": Sentences(
         "This invite link can't be used.", "{reason}.", "Copy it again, whole, from where you got it.", _REFUSED
     ),

@@ -13,9 +13,9 @@ import time
 from typing import IO
 
 GREETING = (
-    "Hello! I am Ben, a small program on another computer. Write me something, or `help`. A ping reaches me as well."
+    "Hello! I am Ben, a small program on another computer. Write me something, or “help”. A ping reaches me as well."
 )
-HELP = "I repeat what you write. `away` sends me offline for a quarter of a minute: what you write meanwhile waits."
+HELP = "I repeat what you write. “away” sends me offline for a quarter of a minute: what you write meanwhile waits."
 LEAVING = "Gone for a quarter of a minute. Watch my dot, and write me something."
 BACK = "Here I am again."
 AWAY_SECONDS = 15

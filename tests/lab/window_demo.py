@@ -27,7 +27,7 @@ FOR_THE_PERSON = ("WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_RUNTIME_DIR", "DBU
 OPENS_A_WINDOW = "from PySide6.QtGui import QGuiApplication; QGuiApplication([])"
 INVITATION = """
   Anna's window is on your screen. What you can try:
-    · double-click Ben and write him something; write `help`, or `away`
+    · double-click Ben and write him something; write “help”, or “away”
     · ping him: the right mouse button shows what else there is
     · switch Anna off and on, or go offline in the network
     · make a network of your own and look at its invite link
@@ -86,18 +86,18 @@ def set_the_scene(lab: Lab, story: Narrator) -> tuple[Computer, dict[str, str]]:
     story.say("building an internet of network namespaces, two homes with routers, and a server")
     server = lab.server()
     ben = lab.computer("ben", behind=lab.router("office", Nat.PORT_PRESERVING))
-    ben.go_online(server)
+    ben.go_online(server, "--nickname", "Ben")
     ben.buri("create", NETWORK, PASSWORD)
-    story.say(f"ben is online and made the network `{NETWORK}`")
+    story.say(f"Ben is online and made the network `{NETWORK}`")
     join_once(anna, server)
-    ben.start("friend", ben.interpreter, "-m", "tests.lab.friend", "anna", NETWORK)
-    story.say("anna has joined it; ben's friendly program waits for her")
+    ben.start("friend", ben.interpreter, "-m", "tests.lab.friend", "Anna", NETWORK)
+    story.say("Anna has joined it; Ben's friendly program waits for her")
     return anna, screen
 
 
 def join_once(anna: Computer, server: MediationServer) -> None:
     """Make Anna's account and let it join, without a window; its engine ends again."""
-    anna.go_online(server)
+    anna.go_online(server, "--nickname", "Anna")
     anna.buri("join", NETWORK, PASSWORD)
     anna.engine.stop()
 

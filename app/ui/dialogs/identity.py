@@ -39,9 +39,9 @@ def weakness(passphrase: str, again: str) -> Problem | None:
     """What is wrong with a new passphrase that was typed twice."""
     if len(passphrase) < MIN_PASSPHRASE or len(set(passphrase)) < MIN_DIFFERENT:
         reason = _("It is too short or too simple; four words that have nothing to do with each other are good")
-        return problem_named("password-not-valid", reason=reason)
+        return problem_named("passphrase-not-valid", reason=reason)
     if passphrase != again:
-        return problem_named("password-not-valid", reason=_("The two are not the same"))
+        return problem_named("passphrase-not-valid", reason=_("The two are not the same"))
     return None
 
 
@@ -95,14 +95,9 @@ class BackUpIdentity(SessionDialog):
     def _written(self, file: str) -> None:
         """Say so, as the file is easily forgotten otherwise."""
         self.set_busy(False)
-        self.heading.setText(_("The backup is written"))
-        self.explanation.setText(_("It is in {file}.").format(file=file))
         for field in (self.passphrase, self.again):
             field.clear()
-            self.form.setRowVisible(field, False)
-        self.accept_button.hide()
-        self.cancel_button.setText(_("Close"))
-        self.cancel_button.setFocus()
+        self.conclude(_("The backup is written"), _("It is in {file}.").format(file=file))
 
 
 class KeyPlaceChoice(QWidget):
@@ -294,7 +289,7 @@ class UnlockIdentity(SessionDialog):
         """Try it."""
         passphrase = self.passphrase.text()
         if not passphrase:
-            self.show_problem(problem_named("password-not-valid", reason=_("It is empty")))
+            self.show_problem(problem_named("passphrase-not-valid", reason=_("It is empty")))
             return
         self.work(lambda: self.session.unlock(passphrase))
 
@@ -310,7 +305,7 @@ class EditNickname(SessionDialog):
         super().__init__(
             parent,
             session,
-            _("Change your name"),
+            _("Change your nickname"),
             _("Everybody in your networks sees this computer under it."),
             _("&Change"),
         )
@@ -318,7 +313,7 @@ class EditNickname(SessionDialog):
         present = session.bridge.state.server.nickname or (settings.nickname if settings is not None else "")
         self.nickname = QLineEdit(present, maxLength=MAX_NAME)
         self.nickname.selectAll()
-        self.form.addRow(_("&Name"), self.nickname)
+        self.form.addRow(_("&Nickname"), self.nickname)
 
     def submit(self) -> None:
         """Tell everybody."""

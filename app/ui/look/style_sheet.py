@@ -114,8 +114,8 @@ def _fields(scheme: Colours) -> str:
     QComboBox QAbstractItemView {{
         background: {scheme.surface}; border: 1px solid {scheme.border}; padding: 4px; outline: none;
     }}
-    QAbstractSpinBox {{ padding-right: 22px; }}
-    QAbstractSpinBox:focus {{ padding-right: 21px; }}
+    QAbstractSpinBox {{ padding: 4px 22px 3px 8px; }} /* Qt makes them 3 pixels higher than lines of text */
+    QAbstractSpinBox:focus {{ padding: 3px 21px 2px 7px; }}
     QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{
         subcontrol-origin: border; width: 22px; border: none; background: transparent;
     }}

@@ -373,6 +373,20 @@ def form_in(parent: QWidget) -> QFormLayout:
     return form
 
 
+def align_labels(window: QWidget) -> None:
+    """All forms of a window have their fields in one column."""
+    labels = [
+        item.widget()
+        for form in window.findChildren(QFormLayout)
+        for row in range(form.rowCount())
+        if (item := form.itemAt(row, QFormLayout.ItemRole.LabelRole)) is not None
+    ]
+    wide = max((label.sizeHint().width() for label in labels if label is not None), default=0)
+    for label in labels:
+        if label is not None:
+            label.setMinimumWidth(wide)
+
+
 def centre_labels(window: QWidget) -> None:
     """In all forms of a window that is shown: beside the text of fields, which are higher than Qt reckons with."""
     rows = ((form, row) for form in window.findChildren(QFormLayout) for row in range(form.rowCount()))

@@ -8,7 +8,7 @@ from app.engine.state import Problem
 from app.protocol.suites import DEFAULT_SUITE, SUITES
 from app.ui.engine_bridge import EngineBridge
 from app.ui.look.dialog import Dialog
-from app.ui.look.widgets import CopyField, Note, NumberField, text_label
+from app.ui.look.widgets import CopyField, Note, NumberField, text_label, under_choice
 from app.ui.preference_pages.page import PreferencePage, switch
 from app.ui.verbs import Verbs
 from app.ui.words.translations import _
@@ -72,7 +72,7 @@ class SecurityPage(PreferencePage):
         self.keep = switch(_("&Keep messages on this computer"), on=True)
         self.clear = QPushButton(_("&Delete all messages…"))
         note = _("They are encrypted with your identity's key. Switched off, those that are kept are deleted.")
-        self.add(self.keep, text_label(note, muted=True))
+        self.add(self.keep, under_choice(self.keep, note))
         self.add_row(self.clear)
         self.keep.toggled.connect(self._keep_history)
         self.clear.clicked.connect(lambda: ClearAllChats(self.window(), self.verbs.bridge).open())

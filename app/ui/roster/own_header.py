@@ -147,11 +147,15 @@ class OwnHeader(QFrame):
         self.power.setVisible(usable)
         self.copy_button.setToolTip(_("Copy your address"))
         retry = "" if server.retry_at is None else clock(server.retry_at, seconds=True)
-        line = server_line(state, retry) if usable else _("Not running")
+        line = server_line(state, retry) if usable else self._standing_still()
         self.server.say(line)
         self.server.setToolTip(_server_tip(state) if usable else "")
         name, colour = _server_sign(server.status if usable else ServerStatus.LOGGED_OUT, colours())
         self._sign.setPixmap(sharp_pixmap(name, SIGN, colour, self.devicePixelRatioF()))
+
+    def _standing_still(self) -> str:
+        """Why no engine runs, in two or three words."""
+        return _("Not set up yet") if self._actions.session.is_first_start else _("Not running")
 
     def _copy(self) -> None:
         self._actions.copy(self._state.server.address)

@@ -25,7 +25,17 @@ from app.protocol.wire import MAX_NAME, SERVER_PORT, RemoteProtocolError
 from app.ui.dialogs.server_choice import MAX_SERVER, LinkField, ServerFields, host_of
 from app.ui.look.icons import pixmap
 from app.ui.look.theme import SPACE, colours
-from app.ui.look.widgets import CopyField, Note, NumberField, centre_labels, form_in, problem_named, text_label
+from app.ui.look.widgets import (
+    CopyField,
+    Note,
+    NumberField,
+    align_labels,
+    centre_labels,
+    form_in,
+    problem_named,
+    text_label,
+)
+from app.ui.words.plain_text import shortened
 from app.ui.words.translations import _
 
 
@@ -46,6 +56,12 @@ class Wish:
     nickname: str
     link: str = ""
     """The invite link, if it names a network."""
+
+
+def server_name(owner: str) -> str:
+    """What a server that `owner` hosts is called; a long name is cut off, as names have a limit."""
+    named = _("{name}'s server")
+    return named.format(name=shortened(owner, MAX_NAME - len(named.format(name=""))))
 
 
 class Card(QPushButton):
@@ -122,6 +138,7 @@ class Page(QWidget):
         """Only now the fields have their height."""
         super().showEvent(event)
         centre_labels(self)
+        align_labels(self)
 
     def _add_nickname(self) -> None:
         box = QWidget()

@@ -21,7 +21,7 @@ from app.ui.look.theme import SPACE
 from app.ui.look.widgets import ProblemBox, link_waits, text_label
 from app.ui.mends import Mend, mends_of
 from app.ui.verbs import Verbs
-from app.ui.welcome.pages import Card, HostedPage, Hosting, HostPage, LinkPage, Page, ServerPage, Wish
+from app.ui.welcome.pages import Card, HostedPage, Hosting, HostPage, LinkPage, Page, ServerPage, Wish, server_name
 from app.ui.words.translations import _
 
 _SETTLED = (ServerStatus.ONLINE, ServerStatus.SYNCHRONISING)
@@ -210,7 +210,7 @@ class Welcome(QDialog):
     async def _host(self, wish: Wish) -> None:
         assert isinstance(wish.server, Hosting)
         hosted = self._actions.hosted
-        await hosted.create(wish.nickname, wish.server.port)
+        await hosted.create(server_name(wish.nickname), wish.server.port)
         await hosted.start()
         invite = await hosted.invite(wish.server.public_host)
         self._actions.prefer(host_server=True)

@@ -71,3 +71,9 @@ def test_each_standing_of_the_server_has_a_sign_of_its_own(header: OwnHeader) ->
         header.show_state(replace(samples.lively(), server=replace(samples.SERVER, status=status)), usable=True)
         signs.add(bytes(header._sign.pixmap().toImage().constBits()))
     assert len(signs) == 4
+
+
+def test_at_the_first_start_nothing_is_said_to_have_stopped(qtbot: QtBot, tmp_path: Path) -> None:
+    desk = Showing(tmp_path, EngineState(), samples.problem("server-not-configured"))
+    qtbot.addWidget(desk.window)
+    assert desk.window.header.server.text() == "Not set up yet"
