@@ -25,6 +25,9 @@ class MainMenu(QMenu):
         self.create_action = self._add(_("&Create network…"), "plus", actions.create_network, "Ctrl+N")
         self.join_action = self._add(_("&Join network…"), "network", actions.join_network, "Ctrl+J")
         self.link_action = self._add(_("&Open invite link…"), "invite", self._open_link, "Ctrl+O")
+        self.invite_action = self._add(
+            _("In&vite to the server…"), "server", lambda: actions.invite(None), "Ctrl+Shift+I"
+        )
         self.approvals = self._add(_("&Approvals…"), "people", lambda: actions.approvals(None), "Ctrl+Shift+A")
         self.addSeparator()
         self.nickname = self._add(_("Change n&ickname…"), "edit", actions.edit_nickname, "Ctrl+Shift+N")
@@ -58,7 +61,8 @@ class MainMenu(QMenu):
         """What can be done now; `usable` if an engine runs, `waiting` for those who ask to be let in."""
         self.approvals.setText(_("&Approvals ({count})…").format(count=waiting) if waiting else _("&Approvals…"))
         self.power.setText(_("Switch o&ff") if state.power else _("Switch o&n"))
-        for action in (self.create_action, self.join_action, self.approvals, self.nickname, self.power):
+        needing_engine = (self.create_action, self.join_action, self.invite_action, self.approvals, self.nickname)
+        for action in (*needing_engine, self.power):
             action.setEnabled(usable)
 
     def _switch(self) -> None:

@@ -4,14 +4,19 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.engine.state import EngineState
-from app.protocol.invite import MAX_LINK
+from app.protocol.invite import MAX_LINK, parse_invite
+from app.ui.dialogs.invite import InviteDialog
 from app.ui.roster.main_menu import copied_link, invite_link
 from app.ui.roster.main_window import MainWindow
+from tests.engine.world import World
 from tests.ui import samples
+from tests.ui.hands import appears
 from tests.ui.showing import Showing
+from tests.ui.world import Desk, tell, until
 
 LINK = "buri://buri.example.org/?fp=SHA256:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU&network=Family"
 
@@ -59,4 +64,20 @@ def test_without_an_engine_only_what_needs_none_can_be_done(qtbot: QtBot, tmp_pa
     menu = desk.window.menu
     assert not menu.create_action.isEnabled()
     assert not menu.power.isEnabled()
+    assert not menu.invite_action.isEnabled()
     assert menu.link_action.isEnabled()
+
+
+def test_the_link_to_the_server_can_be_had_at_any_time(qapp: QApplication, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        desk = Desk(tmp_path, await world.person("anna"))
+        window = MainWindow(desk.actions)
+        window.menu.invite_action.trigger()
+        invite = await appears(InviteDialog)
+        await until(lambda: invite.link.line.text().startswith("buri://"))
+        assert parse_invite(invite.link.line.text()).network is None
+        invite.close()
+        window.deleteLater()
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
