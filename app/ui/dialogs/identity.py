@@ -4,8 +4,9 @@ All work is the session's, in threads. A passphrase is never shown, prefilled or
 the key's own file stays in the session's memory. Opened by app/ui/actions.py.
 """
 
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -156,7 +157,28 @@ class KeyPlaceChoice(QWidget):
         return KeyKeeping(self.keyring.isChecked(), self.passphrase.text() if self.encrypted.isChecked() else None)
 
 
-class RestoreIdentity(SessionDialog):
+class _KeyPlaceDialog(SessionDialog):
+    """Whoever brings or makes a key says where it shall lie; a weak passphrase is told and goes nowhere."""
+
+    place: KeyPlaceChoice
+
+    def add_place(self, in_keyring: bool) -> None:
+        """The question."""
+        self.place = KeyPlaceChoice(in_keyring)
+        self.place.changed.connect(self.fit)
+        self.add(self.place)
+
+    def work_with_place(self, action: Callable[[KeyKeeping], Coroutine[Any, Any, object]]) -> None:
+        """Carry out `action` with the answer."""
+        problem = self.place.weakness()
+        if problem is not None:
+            self.show_problem(problem)
+            return
+        keeping = self.place.keeping
+        self.work(lambda: action(keeping))
+
+
+class RestoreIdentity(_KeyPlaceDialog):
     """Takes the private key of a backup, in place of the one that is here."""
 
     def __init__(self, parent: QWidget | None, session: Session) -> None:
@@ -185,9 +207,7 @@ class RestoreIdentity(SessionDialog):
         self.form.addRow(label, line)
         self.form.addRow(_("&Passphrase"), self.passphrase)
         self.add(text_label(_("Where the private key shall be kept here:")))
-        self.place = KeyPlaceChoice(place.in_keyring or not place.fingerprint)
-        self.place.changed.connect(self.fit)
-        self.add(self.place)
+        self.add_place(place.in_keyring or not place.fingerprint)
         if place.fingerprint:
             warning = _(
                 "This computer has an identity already ({fingerprint}). It is replaced; unless you have a backup of "
@@ -205,17 +225,15 @@ class RestoreIdentity(SessionDialog):
 
     def submit(self) -> None:
         """Restore it; the engine starts anew."""
-        problem = self.place.weakness()
         if not self.file.text():
-            problem = problem_named("identity-backup-unreadable", place=_("The backup"), reason=_("choose its file"))
-        if problem is not None:
-            self.show_problem(problem)
+            reason = _("choose its file")
+            self.show_problem(problem_named("identity-backup-unreadable", place=_("The backup"), reason=reason))
             return
-        file, passphrase, keeping = Path(self.file.text()), self.passphrase.text(), self.place.keeping
-        self.work(lambda: self.session.restore(file, passphrase, keeping))
+        file, passphrase = Path(self.file.text()), self.passphrase.text()
+        self.work_with_place(lambda keeping: self.session.restore(file, passphrase, keeping))
 
 
-class NewIdentity(SessionDialog):
+class NewIdentity(_KeyPlaceDialog):
     """Makes another private key, when the old one is lost for good."""
 
     def __init__(self, parent: QWidget | None, session: Session) -> None:
@@ -231,21 +249,14 @@ class NewIdentity(SessionDialog):
             _("&Make a new identity"),
             destructive=True,
         )
-        self.place = KeyPlaceChoice(place.in_keyring or not place.fingerprint)
-        self.place.changed.connect(self.fit)
-        self.add(self.place)
+        self.add_place(place.in_keyring or not place.fingerprint)
 
     def submit(self) -> None:
         """Make it; the engine starts anew."""
-        problem = self.place.weakness()
-        if problem is not None:
-            self.show_problem(problem)
-            return
-        keeping = self.place.keeping
-        self.work(lambda: self.session.new_identity(keeping))
+        self.work_with_place(self.session.new_identity)
 
 
-class ChooseKeyPlace(SessionDialog):
+class ChooseKeyPlace(_KeyPlaceDialog):
     """Where the first private key goes on a computer whose keyring can't be used."""
 
     def __init__(self, parent: QWidget | None, session: Session) -> None:
@@ -256,19 +267,12 @@ class ChooseKeyPlace(SessionDialog):
             _("The private key is what makes this computer yours. It can lie in a file if there is no keyring."),
             _("&Continue"),
         )
-        self.place = KeyPlaceChoice(in_keyring=False)
-        self.place.changed.connect(self.fit)
-        self.add(self.place)
+        self.add_place(in_keyring=False)
         self.place.passphrase.setFocus()
 
     def submit(self) -> None:
         """Keep it there, and start."""
-        problem = self.place.weakness()
-        if problem is not None:
-            self.show_problem(problem)
-            return
-        keeping = self.place.keeping
-        self.work(lambda: self.session.keep_key(keeping))
+        self.work_with_place(self.session.keep_key)
 
 
 class UnlockIdentity(SessionDialog):
