@@ -213,8 +213,15 @@ def test_nothing_from_outside_begins_a_second_change_while_one_is_under_way(
 def test_while_a_server_keeps_silent_a_link_waits_and_the_person_may_go_back(
     qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    left = asyncio.Event()
+
+    async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        left.set()
+
     async def story(_world: World, home: Home) -> None:
-        async with await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0) as silent:
+        async with await asyncio.start_server(keep_silent, "127.0.0.1", 0) as silent:
             welcome = await welcomed(home)
             click(welcome.cards[1])
             welcome.server_page.field.server.setText(f"127.0.0.1:{silent.sockets[0].getsockname()[1]}")
@@ -229,6 +236,7 @@ def test_while_a_server_keeps_silent_a_link_waits_and_the_person_may_go_back(
             assert welcome.pages.currentWidget() is welcome.choices
             welcome.close()
             await home.session.stop()
+            await left.wait()
 
     tell_at_home(qapp, tmp_path, monkeypatch, story)
 
