@@ -15,6 +15,8 @@ from app.ui.preferences import Preferences
 from app.ui.session import Launch, Session
 from tests.engine.world import PATIENCE, Person, World
 
+GIVE_UP = 100.0
+"""Seconds until a story that hangs has failed: Qt's loop, asleep, does not hear the test runner's own alarm."""
 WindowStory = Callable[[World], Coroutine[Any, Any, None]]
 
 
@@ -35,7 +37,7 @@ def run_in_qt(application: QApplication, story: Coroutine[Any, Any, None]) -> No
     asyncio.set_event_loop(loop)
     garbage = GarbageCollection()
     try:
-        loop.run_until_complete(story)
+        loop.run_until_complete(asyncio.wait_for(story, GIVE_UP))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -213,12 +214,16 @@ def test_nothing_from_outside_begins_a_second_change_while_one_is_under_way(
 def test_while_a_server_keeps_silent_a_link_waits_and_the_person_may_go_back(
     qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = asyncio.Event()
+    came, left = asyncio.Event(), asyncio.Event()
 
     async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-        left.set()
+        came.set()
+        try:
+            with suppress(ConnectionError):
+                await reader.read()
+        finally:
+            writer.close()
+            left.set()
 
     async def story(_world: World, home: Home) -> None:
         async with await asyncio.start_server(keep_silent, "127.0.0.1", 0) as silent:
@@ -227,7 +232,7 @@ def test_while_a_server_keeps_silent_a_link_waits_and_the_person_may_go_back(
             welcome.server_page.field.server.setText(f"127.0.0.1:{silent.sockets[0].getsockname()[1]}")
             welcome.server_page.field.fingerprint.setText("A" * 43)
             click(welcome.accept_button)
-            await until(welcome.back.isEnabled)
+            await until(lambda: welcome.back.isEnabled() and came.is_set())
             home.actions.open_link(ELSEWHERE)
             assert welcome.problem.isVisible()
             assert not welcome.accept_button.isEnabled()
