@@ -82,7 +82,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 """What each package may import besides the standard library and itself; the longest matching name counts."""
 
-CRYPTOGRAPHY_MODULES = {"app.protocol.keys", "app.protocol.suites", "app.protocol.network_secret"}
+CRYPTOGRAPHY_MODULES = {"app.protocol.keys", "app.protocol.suites", "app.protocol.network_secret", "app.protocol.relay"}
 FORBIDDEN_STANDARD: dict[str, set[str]] = {
     "app.protocol": {"asyncio", "socket", "threading", "time", "logging"},
     "app.dataplane": {"asyncio"},

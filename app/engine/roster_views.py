@@ -220,8 +220,8 @@ class PeerViews:
         if link is None:
             return PeerStatus.UNPROVEN if online and self._networks.lacks_secret(address) else PeerStatus.OFFLINE
         if link.up and link.monitor is not None:
-            relayed = link.monitor.current.kind is CandidateKind.RELAY
-            return PeerStatus.RELAYED if relayed else PeerStatus.DIRECT
+            direct = path_kind(link.monitor.current) is PathKind.DIRECT
+            return PeerStatus.DIRECT if direct else PeerStatus.RELAYED
         if not link.shared.online:
             return PeerStatus.OFFLINE
         if link.unproven:
@@ -263,7 +263,10 @@ _NO_TUNNEL = _Tunnel()
 
 def path_kind(path: Path) -> PathKind:
     """How a path is shown."""
-    return PathKind.RELAY if path.kind is CandidateKind.RELAY else PathKind.DIRECT
+    return _RELAYED.get(path.kind, PathKind.DIRECT)
+
+
+_RELAYED = {CandidateKind.RELAY: PathKind.RELAY, CandidateKind.STREAM_RELAY: PathKind.STREAM_RELAY}
 
 
 def _new_fingerprint(lines: Lines) -> str:

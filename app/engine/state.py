@@ -91,6 +91,8 @@ class PathKind(StrEnum):
 
     DIRECT = "direct"
     RELAY = "relay"
+    STREAM_RELAY = "stream relay"
+    """Relayed, and over TCP from here to the relay: UDP does not get through."""
 
 
 class ChatStatus(StrEnum):

@@ -12,7 +12,9 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-IPC_VERSION = 1
+from app.protocol.wire import MAX_EXTRA_SOCKETS
+
+IPC_VERSION = 2
 MAX_IPC_FRAME = 262_144
 """Bytes in one frame after its 32-bit length."""
 MAX_PEERS = 3_500
@@ -23,6 +25,7 @@ Uint32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 VirtualAddress = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
 Datagram = Annotated[bytes, Meta(min_length=1, max_length=1_472)]
 EngineMessage = Annotated[bytes, Meta(min_length=1, max_length=1_400)]
+ExtraSocket = Annotated[int, Meta(ge=1, le=MAX_EXTRA_SOCKETS)]
 KeyMaterial = Annotated[bytes, Meta(min_length=64, max_length=256)]
 
 
@@ -31,6 +34,10 @@ class UdpEndpoint(NamedTuple):
 
     host: Annotated[str, Meta(max_length=45)]
     port: Uint16
+    relay: Uint32 = 0
+    """The relay id in front of each datagram, 0 for none."""
+    socket: Annotated[int, Meta(ge=0, le=MAX_EXTRA_SOCKETS)] = 0
+    """The extra socket that is used, 0 for the one UDP socket."""
 
 
 class IpcMessage(Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -107,10 +114,14 @@ class DropSession(PumpRequest, frozen=True):
 
 
 class SetPeerPath(PumpRequest, frozen=True):
-    """Send to the peer over this endpoint from now on. Answered by Done or Failed `no-peer`."""
+    """Send to the peer over this endpoint from now on. Answered by Done or Failed `no-peer`.
+
+    IP packets larger than `mtu`, which the path cannot carry, are answered with "packet too big".
+    """
 
     peer: VirtualAddress
     endpoint: UdpEndpoint
+    mtu: Annotated[int, Meta(ge=576, le=1_400)] = 1_400
 
 
 class SetPeerBroadcast(PumpRequest, frozen=True):
@@ -127,7 +138,7 @@ class RemovePeer(PumpRequest, frozen=True):
 
 
 class SendDatagram(PumpRequest, frozen=True):
-    """Send STUN or a handshake fragment from the one UDP socket; tunnel data (0x81) is refused. Answered by Done.
+    """Send STUN, a handshake fragment or a word to a relay; tunnel data (0x81) is refused. Answered by Done.
 
     Done says that it was handed to the system or dropped with a counter; the network's refusals are no failure.
     """
@@ -145,6 +156,16 @@ class SendMessage(PumpRequest, frozen=True):
     peer: VirtualAddress
     payload: EngineMessage
     endpoint: UdpEndpoint | None = None
+
+
+class UseSockets(PumpRequest, frozen=True):
+    """Have just these extra UDP sockets, each at a port of the system's choice: missing ones are opened, others closed.
+
+    What comes in on them is told and sorted like what comes on the one socket. Answered by Done, or by Failed
+    `no-sockets` if the system gives no more; then those that were opened stay.
+    """
+
+    numbers: Annotated[tuple[ExtraSocket, ...], Meta(max_length=MAX_EXTRA_SOCKETS)]
 
 
 class ReadStatistics(PumpRequest, frozen=True):
@@ -226,7 +247,10 @@ class Notification(IpcMessage, frozen=True):
 
 
 class DatagramReceived(Notification, frozen=True):
-    """STUN or a handshake fragment arrived. Rate-limited: what exceeds it is counted as `drop-engine-busy`."""
+    """STUN, a handshake fragment or a word of a relay arrived.
+
+    Rate-limited: what exceeds it is counted as `drop-engine-busy`.
+    """
 
     endpoint: UdpEndpoint
     data: Datagram
@@ -259,6 +283,15 @@ class EndpointChanged(Notification, frozen=True):
 
     peer: VirtualAddress
     endpoint: UdpEndpoint
+
+
+class PeerQuiet(Notification, frozen=True):
+    """Packets go to a peer and for a while nothing authentic has come back: its path may be dead.
+
+    Told when the next packet is sent, once for each silence.
+    """
+
+    peer: VirtualAddress
 
 
 class InterfaceDown(Notification, frozen=True):

@@ -66,6 +66,7 @@ class Refusal(IntEnum):
     OWNER_MUST_STAY = 29
     PEER_OFFLINE = 30
     ALREADY_PENDING = 31
+    NO_RELAY = 32
 
 
 class Departure(IntEnum):
@@ -86,6 +87,9 @@ class CandidateKind(IntEnum):
     REFLEXIVE = 3
     PEER_REFLEXIVE = 4
     RELAY = 5
+    """From here on never told to a peer: both bind to the relay that the server offers them."""
+    STREAM_RELAY = 6
+    """A relay that this computer reaches over a stream only."""
 
 
 class Message(Struct, frozen=True, array_like=True):
@@ -345,6 +349,30 @@ class Unban(Request, frozen=True, tag=32):
     member: Index
 
 
+MAX_RELAYS = 16
+
+
+class RelayTime(Struct, frozen=True, array_like=True):
+    """How far away a relay is from this client."""
+
+    relay: Uint8
+    """Its number in Welcome."""
+    milliseconds: Uint16
+    """Round-trip time."""
+
+
+class ReportRelays(Request, frozen=True, tag=33):
+    """Tell which relays answer, and how soon: the server offers the nearest to both peers. Answered by Accepted."""
+
+    times: Annotated[tuple[RelayTime, ...], Meta(max_length=MAX_RELAYS)]
+
+
+class GetRelay(Request, frozen=True, tag=34):
+    """Ask for a relay to a peer. RelayOffered goes to both; answered by Accepted, PEER_OFFLINE or NO_RELAY."""
+
+    peer: Index
+
+
 # --- replies
 
 
@@ -395,6 +423,18 @@ class PeerKey(Message, frozen=True, tag=69):
 # --- what the server tells unasked
 
 
+class Relay(Struct, frozen=True, array_like=True):
+    """A relay that the server knows; see protocol/relay.py."""
+
+    number: Uint8
+    host: Annotated[str, Meta(max_length=253)]
+    """IP address or name; empty for the server's own."""
+    port: Annotated[int, Meta(ge=1, le=0xFFFF)]
+    """For UDP and for TCP."""
+    web_port: Uint16
+    """For WebSocket over TLS; 0 for none."""
+
+
 class Welcome(Message, frozen=True, tag=80):
     """First message after AUTH OK; networks and rosters follow, then Synchronised."""
 
@@ -406,6 +446,9 @@ class Welcome(Message, frozen=True, tag=80):
     reflector_ports: Annotated[tuple[Uint16, ...], Meta(max_length=4)]
     observed_host: IpText
     """Where the server sees the client's stream come from."""
+    relays: Annotated[tuple[Relay, ...], Meta(max_length=MAX_RELAYS)] = ()
+    web_port: Uint16 = 0
+    """Where the server takes WebSocket over TLS; 0 for nowhere."""
 
 
 class MemberStatus(IntEnum):
@@ -504,12 +547,25 @@ class Closing(Message, frozen=True, tag=89):
     restart: bool
 
 
+class RelayOffered(Message, frozen=True, tag=90):
+    """What binding to a relay takes that carries datagrams between the receiver and a peer; see protocol/relay.py."""
+
+    peer: Index
+    relay: Uint8
+    """Its number in Welcome."""
+    token: Annotated[bytes, Meta(min_length=32, max_length=128)]
+    key: Byte32
+    """Proves to the relay that the token is the sender's own; never sent to it."""
+    lifetime: Uint32
+    """Seconds for which the token is good."""
+
+
 LOGIN_OF_CLIENT = (Auth, Register)
 LOGIN_OF_SERVER = (AuthOk, AuthNo)
 REQUESTS: tuple[type[Message], ...] = tuple(Request.__subclasses__())
 WORDS_OF_SERVER = (
     *(Accepted, Refused, JoinParameters, Created, Pending, PeerKey, Welcome, NetworkState, Roster),
-    *(MemberChanged, MemberGone, NetworkGone, Synchronised, Introduced, StatementTold, Closing),
+    *(MemberChanged, MemberGone, NetworkGone, Synchronised, Introduced, StatementTold, Closing, RelayOffered),
 )
 PEER_MESSAGES = (PeerHello, PeerHelloOk, PeerAuth)
 

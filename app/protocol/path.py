@@ -81,22 +81,23 @@ class Path(NamedTuple):
     in_use: bool = False
 
 
-PathOrder = tuple[bool, float, bool, CandidateKind, Endpoint, float, bool]
+PathOrder = tuple[int, float, bool, CandidateKind, Endpoint, float, bool]
 
 
 def path_order(path: Path) -> PathOrder:
     """A key that sorts paths, best first: a total order, so that two peers' tables and tests agree.
 
-    Direct comes before relayed. Then the round-trip time decides, with 10 ms in favour of the peer's own interface
-    addresses (no router's mapping can expire, no hairpin through it), and with a quarter and 5 ms in favour of the
-    path in use, so that noise does not make it flap. What is left is settled by IPv6 first, kind and endpoint, and at
-    last by round-trip time and use as they are, since a tiny difference is lost in that sum.
+    Direct comes before relayed, and a relay over UDP before one over a stream. Then the round-trip time decides, with
+    10 ms in favour of the peer's own interface addresses (no router's mapping can expire, no hairpin through it), and
+    with a quarter and 5 ms in favour of the path in use, so that noise does not make it flap. What is left is settled
+    by IPv6 first, kind and endpoint, and at last by round-trip time and use as they are, since a tiny difference is
+    lost in that sum.
     """
     cost = path.round_trip * _STAY_FACTOR - _STAY_ADVANTAGE if path.in_use else path.round_trip
     if path.kind is CandidateKind.HOST:
         cost -= _HOST_ADVANTAGE
     rest = (":" not in path.endpoint.host, path.kind, path.endpoint, path.round_trip, not path.in_use)
-    return path.kind is CandidateKind.RELAY, cost, *rest
+    return max(path.kind, CandidateKind.PEER_REFLEXIVE), cost, *rest
 
 
 def better_path(a: Path, b: Path) -> Path:

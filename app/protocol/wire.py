@@ -7,6 +7,8 @@ A UDP datagram says by its first byte what it is (RFC 7983 keeps 0x00-0x3F for S
     0x00-0x3F  STUN                     (protocol/stun.py)
     0x80       handshake fragment       (protocol/fragment.py)
     0x81       tunnel data, below       (protocol/tunnel.py)
+    0x82       word to or of a relay    (protocol/relay.py)
+    0xC0-0xFF  any of these behind the 32-bit relay id of two peers
 
      0       1       2       3
     +-------+-------+-------+-------+
@@ -53,6 +55,13 @@ MAX_CHAT = 16_384
 INNER_MTU = 1_400
 """Default MTU of the virtual adapter in bytes."""
 
+RELAY_ID_LENGTH = 4
+"""Bytes of the relay id in front of each relayed datagram."""
+MIN_RELAY_ID = 0xC000_0000
+"""Relay ids are 32-bit numbers from here on, so that their first byte tells a relayed datagram from any other."""
+MAX_EXTRA_SOCKETS = 512
+"""Sockets that a computer opens beside its one UDP socket to get through a hard NAT; numbered from 1."""
+
 ENGINE_MESSAGE = 0x00
 """First plaintext byte of an engine message in a tunnel; an IP packet starts with 0x4_ or 0x6_."""
 
@@ -62,6 +71,7 @@ class DatagramType(IntEnum):
 
     HANDSHAKE = 0x80
     DATA = 0x81
+    RELAY = 0x82
 
 
 class DataFlag(IntFlag):
@@ -93,19 +103,33 @@ class RemoteProtocolError(ProtocolError):
 
 
 class Endpoint(NamedTuple):
-    """A UDP endpoint: an IP address in text and a port."""
+    """Where datagrams go to or come from: an IP address in text and a UDP port, and how they travel.
+
+    Over a relay the address is the relay's, and `relay` tells it the peer. Almost always the one UDP socket is used.
+    """
 
     host: str
     port: int
+    relay: int = 0
+    """The relay id in front of each datagram, 0 for none."""
+    socket: int = 0
+    """The number of the own extra socket that is used, 0 for the one UDP socket."""
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"relay {place}" if self.relay else place
+
+    @property
+    def plain(self) -> "Endpoint":
+        """Address and port alone."""
+        return Endpoint(self.host, self.port)
 
 
-def checked_endpoint(host: str, port: int) -> Endpoint:
+def checked_endpoint(host: str, port: int, relay: int = 0, socket: int = 0) -> Endpoint:
     """An endpoint in normal form (an IPv4-mapped address becomes IPv4).
 
-    Raises RemoteProtocolError if `host` is no IP address a peer could have, or `port` is not 1 to 65535.
+    Raises RemoteProtocolError if `host` is no IP address a peer could have, `port` is not 1 to 65535, or `relay` or
+    `socket` is neither 0 nor in its range.
     """
     try:
         address: IPv4Address | IPv6Address = ip_address(host)
@@ -119,7 +143,11 @@ def checked_endpoint(host: str, port: int) -> Endpoint:
         raise RemoteProtocolError("endpoint: port out of range")
     if address.is_multicast or address.is_unspecified or address == IPv4Address(0xFFFFFFFF):
         raise RemoteProtocolError("endpoint: not a unicast address")
-    return Endpoint(str(address), port)
+    if relay and not MIN_RELAY_ID <= relay <= 0xFFFFFFFF:
+        raise RemoteProtocolError("endpoint: relay id out of range")
+    if not 0 <= socket <= MAX_EXTRA_SOCKETS:
+        raise RemoteProtocolError("endpoint: no such socket")
+    return Endpoint(str(address), port, relay, socket)
 
 
 def parse_address(text: str) -> Address:

@@ -30,7 +30,7 @@ from app.protocol.stun import MessageClass, StunMessage
 from app.protocol.wire import Endpoint
 from tests.machine_pair import Arrival, MachinePair, Weather
 
-HOST, MAPPED, REFLEXIVE, PEER_REFLEXIVE, RELAY = CandidateKind
+HOST, MAPPED, REFLEXIVE, PEER_REFLEXIVE, RELAY, STREAM_RELAY = CandidateKind
 
 
 # --- choosing
