@@ -205,6 +205,10 @@ class PeerView:
     verified: bool = False
     path: PathKind | None = None
     endpoint: str = ""
+    relay: str = ""
+    """Host and port of the relay as the server names it, if the path goes over one."""
+    route: str = ""
+    """How the stream to that relay is opened, in plain words, if the path is a STREAM_RELAY."""
     latency: float | None = None
     suite: int = 0
     """The live tunnel's crypto suite, 0 for none."""
