@@ -12,9 +12,9 @@ from typing import Final
 from unicodedata import category
 
 from app.base.atomic_file import write_atomically
+from app.base.program import start_command
 from app.base.resources import resource_folder
 from app.platform.paths import HOME_VARIABLE
-from app.ui.program import start_command
 
 _NOT_IN_ENTRIES: Final = ("Cc", "Cs")
 """Control characters, of which a line break would begin another line of the entry, and bytes that are not UTF-8."""

@@ -11,10 +11,10 @@ import shlex
 import shutil
 from typing import Final
 
+from app.base.program import start_command
 from app.base.tasks import Tasks
 from app.engine.errors import engine_error
 from app.platform import paths
-from app.ui.program import start_command
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.base.backoff import Backoff
+from app.base.program import environment, program
 from app.base.tasks import Tasks
 from app.engine.errors import EngineError, engine_error
 from app.protocol.invite import Invite, InviteError, parse_invite
 from app.protocol.wire import SERVER_PORT
-from app.ui.program import environment, program
 
 logger = logging.getLogger(__name__)
 

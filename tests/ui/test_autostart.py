@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.base.program import start_command
 from app.base.resources import resource_folder
 from app.ui.autostart import autostart_file, set_start_at_login, starts_at_login
-from app.ui.program import start_command
 
 
 def entry(path: Path) -> configparser.SectionProxy:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import app
-from app.ui.program import environment, program, start_command
+from app.base.program import environment, program, start_command
 
 
 def test_it_is_found_from_any_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How this very program is started anew: by the login, for the helper, and as a hosted server."""
+"""How this very program is started anew: by the login, for the helper, as a hosted server, and as a carrier."""
 
 import sys
 import sysconfig
