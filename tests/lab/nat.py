@@ -19,12 +19,24 @@ class Nat(Enum):
     """Endpoint-independent mapping, address-dependent filtering: any port of a host once spoken to."""
     SYMMETRIC = "symmetric"
     """A new random port for every destination; address and port-dependent filtering."""
+    PORT_BLOCK = "port block"
+    """As SYMMETRIC, with all ports of a small block, as carriers give one to each subscriber (RFC 7422)."""
+    PORT_CHANGING = "port changing"
+    """As PORT_PRESERVING, but to another port, which is a new one after each restart of the router."""
     UDP_BLOCKED = "udp blocked"
     """As PORT_PRESERVING for TCP; no UDP at all."""
+    PROXY_ONLY = "proxy only"
+    """Nothing passes but TCP to the endpoints that the router is told to let through."""
 
+
+BLOCK = (20_000, 20_511)
+"""The ports of PORT_BLOCK."""
+OTHER_PORTS = tuple(range(30_000, 62_000, 125))
+"""The ports of PORT_CHANGING: the inner endpoint and the restart say which one of them."""
 
 FIREWALL = """
 table inet firewall {
+  set let_through { type ipv4_addr . inet_service; }
   chain forward {
     type filter hook forward priority filter; policy drop;
     %s
@@ -44,44 +56,92 @@ table inet firewall {
 """
 # New packets to the router itself must vanish without an answer: an answered one would stay in the connection table and
 # push the inner computer's mapping to another port, which real port-preserving routers do not do.
+ONLY_LET_THROUGH = """
+    iifname "lan" ip daddr . tcp dport @let_through accept
+    iifname "lan" drop
+"""
 
 TRANSLATION = """
 table ip translation {
-  map owner { type inet_service : ipv4_addr; flags dynamic,timeout; timeout 2m; }
+  map owner { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 2m; }
   set contacted { type ipv4_addr . inet_service; flags dynamic,timeout; timeout 2m; }
-  chain remember {
-    type filter hook forward priority filter - 1;
-    %s
-  }
   chain inward {
     type nat hook prerouting priority dstnat;
-    %s
+    %(inward)s
   }
   chain outward {
     type nat hook postrouting priority srcnat;
-    oifname "wan" %s
+    %(outward)s
+  }
+  chain remember {
+    type filter hook postrouting priority srcnat + 1;
+    %(remember)s
   }
 }
 """
-REMEMBER = 'oifname "wan" update @owner { udp sport : ip saddr } update @contacted { ip daddr . udp sport }'
-LET_ALL_IN = 'iifname "wan" dnat to udp dport map @owner'
-LET_CONTACTED_IN = 'iifname "wan" ip saddr . udp dport @contacted dnat to udp dport map @owner'
+REMEMBER = """
+    oifname "wan" meta l4proto udp update @owner { ct reply proto-dst : ct original ip saddr . ct original proto-src }
+    oifname "wan" meta l4proto udp update @contacted { ip daddr . ct reply proto-dst }
+"""
+LET_ALL_IN = 'iifname "wan" meta l4proto udp dnat ip to udp dport map @owner'
+LET_CONTACTED_IN = 'iifname "wan" ip saddr . udp dport @contacted dnat ip to udp dport map @owner'
+HAIRPIN_IN = 'iifname "lan" ip daddr %s meta l4proto udp meta mark set 1 dnat ip to udp dport map @owner'
+HAIRPIN_OUT = 'oifname "lan" meta mark 1 snat to %s'
 
 
-def rules(nat: Nat) -> str:
-    """The whole nftables rule set of a router of this kind."""
-    firewall = FIREWALL % ("meta l4proto udp drop" if nat is Nat.UDP_BLOCKED else "")
+def rules(nat: Nat, hairpin: str | None = None, restarts: int = 0) -> str:
+    """The whole nftables rule set of a router of this kind, which has been restarted so many times.
+
+    With `hairpin`, its outer address, computers inside reach each other's mappings at that address (RFC 4787
+    section 6), and appear to each other under it.
+    """
+    refused = {Nat.UDP_BLOCKED: "meta l4proto udp drop", Nat.PROXY_ONLY: ONLY_LET_THROUGH}
+    firewall = FIREWALL % refused.get(nat, "")
+    if nat is Nat.NONE:
+        return firewall
+    inward = {Nat.FULL_CONE: LET_ALL_IN, Nat.RESTRICTED: LET_CONTACTED_IN}
+    parts = {
+        "inward": inward.get(nat, ""),
+        "outward": f'oifname "wan" {mapping(nat, restarts)}',
+        "remember": REMEMBER if nat in inward or hairpin else "",
+    }
+    if hairpin:
+        parts["inward"] += "\n" + HAIRPIN_IN % hairpin
+        parts["outward"] += "\n" + HAIRPIN_OUT % hairpin
+    return firewall + TRANSLATION % parts
+
+
+def mapping(nat: Nat, restarts: int) -> str:
+    """How a router of this kind makes a mapping, as an nftables statement."""
     match nat:
-        case Nat.NONE:
-            return firewall
-        case Nat.PORT_PRESERVING | Nat.UDP_BLOCKED:
-            return firewall + TRANSLATION % ("", "", "masquerade")
         case Nat.SYMMETRIC:
-            return firewall + TRANSLATION % ("", "", "masquerade fully-random")
-        case Nat.FULL_CONE:
-            return firewall + TRANSLATION % (REMEMBER, LET_ALL_IN, "masquerade")
-        case Nat.RESTRICTED:
-            return firewall + TRANSLATION % (REMEMBER, LET_CONTACTED_IN, "masquerade")
+            return "masquerade fully-random"
+        case Nat.PORT_BLOCK:
+            return f"meta l4proto {{ tcp, udp }} masquerade to :{BLOCK[0]}-{BLOCK[1]} fully-random"
+        case Nat.PORT_CHANGING:
+            ports = ", ".join(f"{number} : {port}" for number, port in enumerate(OTHER_PORTS))
+            chosen = f"jhash ip saddr . udp sport mod {len(OTHER_PORTS)} seed {restarts + 1} map {{ {ports} }}"
+            return f'meta l4proto udp masquerade to :{chosen}\n    oifname "wan" masquerade'
+        case _:
+            return "masquerade"
+
+
+def letting_through(address: str, port: int) -> str:
+    """A rule set that adds an endpoint to those that PROXY_ONLY lets through."""
+    return f"add element inet firewall let_through {{ {address} . {port} }}\n"
+
+
+def blocking(protocol: str, port: int) -> str:
+    """A rule set that lets no packet through to this port of anybody, nor from it: a company's firewall."""
+    return f"""
+table inet blocking_{protocol}_{port} {{
+  chain forward {{
+    type filter hook forward priority filter - 2;
+    {protocol} dport {port} drop
+    {protocol} sport {port} drop
+  }}
+}}
+"""
 
 
 def forwarding(protocol: str, port: int, inner: str) -> str:

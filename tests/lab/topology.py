@@ -19,7 +19,7 @@ from typing import Self
 
 from tests.lab.machines import NOBODY, Addresses, Computer, Machine, MediationServer
 from tests.lab.namespace import Namespace, sweep
-from tests.lab.nat import Nat, forwarding, lossy, rules
+from tests.lab.nat import Nat, blocking, forwarding, letting_through, lossy, rules
 
 INTERNET4 = "203.0.113.0/24"
 INTERNET6 = "2001:db8::/64"
@@ -91,15 +91,22 @@ class Router:
         nat: Nat,
         network4: IPv4Network,
         network6: IPv6Network | None,
+        hairpin: bool,
+        udp_lifetime: int | None,
     ) -> None:
         self.namespace = namespace
         self.outside = outside
         self.nat = nat
-        self._forwarded = ""
+        self._added = ""
+        self._restarts = 0
         self.segment: Segment
         self.outer = outside.segment.attach(namespace, "wan")
+        self._hairpin = self.outer.ipv4 if hairpin else None
         self.segment = Segment(namespace, network4, network6)
-        namespace.nft(rules(nat))
+        namespace.nft(rules(nat, self._hairpin))
+        if udp_lifetime is not None:
+            timeouts = ("netfilter/nf_conntrack_udp_timeout", "netfilter/nf_conntrack_udp_timeout_stream")
+            namespace.set_kernel(*timeouts, value=udp_lifetime)
         if network6 is not None:
             outside.add_route(network6, self.outer.ipv6)
         if nat is Nat.NONE:
@@ -112,14 +119,25 @@ class Router:
 
     def forward_port(self, protocol: str, port: int, to: Machine) -> None:
         """Lead a port (`tcp` or `udp`) of the outer address to a computer inside."""
-        rule = forwarding(protocol, port, to.addresses.ipv4)
-        self._forwarded += rule
+        self._add(forwarding(protocol, port, to.addresses.ipv4))
+
+    def block(self, protocol: str, port: int) -> None:
+        """Let nothing through to this port of anybody."""
+        self._add(blocking(protocol, port))
+
+    def let_through(self, address: str, port: int) -> None:
+        """PROXY_ONLY: let TCP through to this endpoint."""
+        self._add(letting_through(address, port))
+
+    def _add(self, rule: str) -> None:
+        self._added += rule
         self.namespace.nft(rule)
 
     def reboot(self) -> None:
         """Forget every mapping, as after a power cut: the rule set and the connection table are made anew."""
+        self._restarts += 1
         self.namespace.run("conntrack", "--flush")
-        self.namespace.nft("flush ruleset\n" + rules(self.nat) + self._forwarded)
+        self.namespace.nft("flush ruleset\n" + rules(self.nat, self._hairpin, self._restarts) + self._added)
 
 
 class Lab:
@@ -162,10 +180,13 @@ class Lab:
         behind: Router | None = None,
         network: str | None = None,
         ipv6: bool = True,
+        hairpin: bool = False,
+        udp_lifetime: int | None = None,
     ) -> Router:
         """A router on the internet, or behind another one; `network` is its inner IPv4 network.
 
-        Without `ipv6`, or behind a router without, there is only IPv4 behind it.
+        Without `ipv6`, or behind a router without, there is only IPv4 behind it. With `hairpin` those inside reach each
+        other over the outer address. A silent UDP mapping lives `udp_lifetime` seconds, else as the kernel likes.
         """
         outside = behind or self.internet
         self._routers += 1
@@ -173,7 +194,7 @@ class Lab:
         inner4 = IPv4Network(network or default)
         has6 = ipv6 and outside.segment.network6 is not None
         inner6 = IPv6Network(f"2001:db8:0:{self._routers:x}::/64") if has6 else None
-        return Router(self.namespace(name), outside, nat, inner4, inner6)
+        return Router(self.namespace(name), outside, nat, inner4, inner6, hairpin, udp_lifetime)
 
     def computer(self, name: str, behind: Router | None = None, loss: float = 0.0, user: int = NOBODY) -> Computer:
         """A person's computer behind a router, or with public addresses; `loss` is the share lost each way, 0 to 1."""
