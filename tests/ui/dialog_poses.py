@@ -173,6 +173,20 @@ async def peer_details(studio: "Studio") -> QWidget:
     return dialog
 
 
+async def peer_details_relayed(studio: "Studio") -> QWidget:
+    """Through a proxy to the relay."""
+    peer = samples.over_stream(_peer())
+    studio.show(replace(samples.lively(), peers=(peer,)))
+    dialog = PeerDetailsWindow(None, studio.desk.bridge, peer)
+    dialog._clock.stop()
+    ways = (
+        CandidateView("buri.example.org:12975", "stream-relay", "in use", 0.0734),
+        CandidateView("203.0.113.77:41641", "reflexive", "failed"),
+    )
+    dialog._show(PeerDetails(peer, "X25519 + ML-KEM-768, AES-256-GCM", 0, ways))
+    return dialog
+
+
 async def verify_peer(studio: "Studio") -> QWidget:
     """Not yet verified."""
     anna, ben = await studio.friends()

@@ -179,6 +179,7 @@ _NETWORKS = (
 )
 _PEERS = (
     Picture("peer-details", "Everything about a peer", dialogs.peer_details),
+    Picture("peer-details-relayed", "A peer that is relayed over TCP", dialogs.peer_details_relayed),
     Picture("peer-verify", "Verify a peer", dialogs.verify_peer),
     Picture("peer-verified", "A verified peer", dialogs.verify_verified),
     Picture("peer-verify-differs", "The numbers differ", dialogs.verify_differs),

@@ -67,6 +67,7 @@ def peer(
         fingerprint=fingerprint(nickname),
         path={PeerStatus.DIRECT: PathKind.DIRECT, PeerStatus.RELAYED: PathKind.RELAY}.get(status),
         endpoint=f"203.0.113.{number % 250 + 1}:41641" if live else "",
+        relay="buri.example.org:12975" if status is PeerStatus.RELAYED else "",
         latency=latency if live else None,
         suite=2 if live else 0,
         keys_since=NOON - 1_320 if live else None,
@@ -75,6 +76,19 @@ def peer(
         last_received=NOON - 1 if live else None,
     )
     return replace(view, **more)  # type: ignore[arg-type]
+
+
+def over_stream(view: PeerView) -> PeerView:
+    """The same peer, relayed over TCP through a proxy, as UDP is blocked."""
+    return replace(
+        view,
+        status=PeerStatus.RELAYED,
+        path=PathKind.STREAM_RELAY,
+        endpoint="127.0.0.1:41813",
+        relay="buri.example.org:12975",
+        route="WebSocket through the proxy proxy.example:3128",
+        latency=0.0734,
+    )
 
 
 PEERS = (

@@ -31,7 +31,7 @@ from app.ui.chat.model import ChatModel, People, Reach
 from app.ui.chat.view import ChatView
 from app.ui.look.contact_header import ContactHeader
 from app.ui.look.icons import icon
-from app.ui.look.status_signs import STATUS_ICONS, status_colour
+from app.ui.look.status_signs import status_colour, status_sign
 from app.ui.look.theme import SPACE, colours
 from app.ui.look.widgets import ProblemBox, Rule, text_label
 from app.ui.verbs import Verbs
@@ -163,18 +163,19 @@ class ChatWindow(QWidget):
             self._show_people(People(name), "offline", colours().offline, line)
             return
         name = shown_name(peer_name(peer))
-        reach = Reach.WHEN_CONNECTED
+        reach, without_helper = Reach.WHEN_CONNECTED, waits_for_helper(state)
         if peer.status.has_tunnel:
             reach = Reach.NOW
-            parts = (capitalised(peer_status(peer.status)), latency(peer.latency))
+            parts = (capitalised(peer_status(peer.status, peer.path)), latency(peer.latency))
             line = " · ".join(part for part in parts if part)
         elif peer.status is PeerStatus.OFFLINE:
             reach = Reach.WHEN_ONLINE
             line = _("Offline. Messages wait and go out later.")
         else:
-            line = explained(peer.status, waits_for_helper(state))
+            line = explained(peer.status, without_helper=without_helper)
         people = People(name, {peer.address: name}, reach)
-        self._show_people(people, STATUS_ICONS[peer.status], status_colour(peer.status, colours()), line)
+        colour = status_colour(peer.status, colours(), without_helper)
+        self._show_people(people, status_sign(peer.status, without_helper), colour, line)
 
     def _show_network(self, state: EngineState) -> None:
         network = self._network

@@ -23,18 +23,18 @@ from PySide6.QtWidgets import (
 )
 
 from app.engine.errors import EngineError
-from app.engine.state import CandidateView, PathKind, PeerDetails, PeerView
+from app.engine.state import CandidateView, PathKind, PeerDetails, PeerStatus, PeerView
 from app.protocol.messages import shown_name
 from app.protocol.wire import parse_address
 from app.ui.engine_bridge import EngineBridge
 from app.ui.look.dialog import Dialog
-from app.ui.look.status_signs import STATUS_ICONS, status_colour
+from app.ui.look.status_signs import status_colour, status_sign
 from app.ui.look.theme import SPACE
 from app.ui.look.widgets import CopyButton, Note, Sign, fixed_font, text_label, wrapping_name
 from app.ui.words.language import decimal
 from app.ui.words.statuses import absence, explained, latency, peer_name, peer_status, waits_for_helper
 from app.ui.words.times import moment
-from app.ui.words.translations import _, ngettext
+from app.ui.words.translations import _, ngettext, said
 
 REFRESH = 1_000
 """Milliseconds between looks while the window is open: ages and counters grow without a change of state."""
@@ -60,13 +60,14 @@ class PeerDetailsWindow(Dialog):
     ping_wanted = Signal(PeerView)
     verify_wanted = Signal(PeerView)
     alias_wanted = Signal(PeerView)
+    check_wanted = Signal()
 
     def __init__(self, parent: QWidget | None, bridge: EngineBridge, peer: PeerView) -> None:
         super().__init__(parent, wrapping_name(peer_name(peer)), "")
         self._bridge, self._details = bridge, PeerDetails(peer, "", 0)
         self._values: dict[str, QLabel] = {}
         self._status_sign, self.status = Sign(size=18), text_label()
-        self.gone = Note()
+        self.gone, self.why = Note(), text_label(muted=True)
         self.facts = QFormLayout()
         self.candidates = _candidate_table()
         self._arrange()
@@ -94,11 +95,24 @@ class PeerDetailsWindow(Dialog):
         column.setSpacing(SPACE)
         column.addWidget(text_label(_("Ways that were tried"), muted=True))
         column.addWidget(self.candidates)
-        for content in (status, self.gone, self._things_to_do(), facts, tried):
+        for content in (status, self._reason(), self.gone, self._things_to_do(), facts, tried):
             self.add(content)
         self.setMinimumWidth(560)
         self.copy_button = CopyButton(lambda: as_text(self._details, self._networks()), _("&Copy as text"))
         self.add_beside_buttons(self.copy_button)
+
+    def _reason(self) -> QWidget:
+        """Why there is no direct path, and what to look at."""
+        self.check_button = QPushButton(_("Check the &network…"))
+        self.check_button.setAutoDefault(False)
+        self.check_button.clicked.connect(self.check_wanted)
+        self._reason_row = QWidget()
+        row = QHBoxLayout(self._reason_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(2 * SPACE)
+        row.addWidget(self.why, 1)
+        row.addWidget(self.check_button, 0, Qt.AlignmentFlag.AlignTop)
+        return self._reason_row
 
     def _things_to_do(self) -> QWidget:
         self.chat_button, self.ping_button = QPushButton(_("C&hat")), QPushButton(_("&Ping"))
@@ -146,8 +160,11 @@ class PeerDetailsWindow(Dialog):
         name = wrapping_name(peer_name(peer))
         _say(self.heading, name)
         self.setWindowTitle(_("Details of {name}").format(name=name))
-        self._status_sign.draw(STATUS_ICONS[peer.status], partial(status_colour, peer.status))
-        _say(self.status, explained(peer.status, waits_for_helper(self._bridge.state)))
+        without_helper = waits_for_helper(self._bridge.state)
+        shade = partial(status_colour, peer.status, without_helper=without_helper)
+        self._status_sign.draw(status_sign(peer.status, without_helper), shade)
+        _say(self.status, explained(peer.status, peer.path, without_helper=without_helper))
+        self._show_reason(why_not_direct(peer))
         self.verify_button.setEnabled(bool(peer.fingerprint))
         shown = list(facts_of(details, self._networks()))
         names, before = {fact.name for fact in shown}, len(self._values)
@@ -158,6 +175,12 @@ class PeerDetailsWindow(Dialog):
         if len(self._values) > before:
             self.fit()
         _show_candidates(self.candidates, details.candidates)
+
+    def _show_reason(self, reason: str) -> None:
+        if reason != self.why.text():
+            self.why.setText(reason)
+            self._reason_row.setVisible(bool(reason))
+            self.fit()
 
     def _show_fact(self, fact: Fact) -> None:
         """A new line, or another value in it; the same value stays, with what is selected of it."""
@@ -197,7 +220,7 @@ def facts_of(details: PeerDetails, networks: Mapping[int, str]) -> Iterator[Fact
 
 def as_text(details: PeerDetails, networks: Mapping[int, str]) -> str:
     """The same as plain text, for a mail or a question."""
-    lines = [f"{shown_name(peer_name(details.peer))}: {peer_status(details.peer.status)}"]
+    lines = [f"{shown_name(peer_name(details.peer))}: {peer_status(details.peer.status, details.peer.path)}"]
     facts = list(facts_of(details, networks))
     width = max(len(fact.name) for fact in facts)
     lines += [f"{fact.name:{width}}  {fact.value.replace(chr(10), ', ')}" for fact in facts]
@@ -225,11 +248,29 @@ def _keys(details: PeerDetails) -> str:
     return _("since {time}, {renewed}").format(time=moment(details.peer.keys_since), renewed=renewed)
 
 
+def why_not_direct(peer: PeerView) -> str:
+    """Where a person may look for the reason that there is no direct path; empty where there is one."""
+    if peer.status is PeerStatus.FAILED:
+        return _("A firewall may be in between, here or there. The network check looks at this side.")
+    if peer.path is PathKind.STREAM_RELAY:
+        return _("Why? A firewall in this network lets no UDP out to the relay. The network check tells more.")
+    if peer.path is PathKind.RELAY:
+        return _(
+            "Why? The routers or firewalls here and there, taken together, let no direct path through. The network "
+            "check shows what can be done on this side."
+        )
+    return ""
+
+
 def _path(peer: PeerView) -> str:
     if peer.path is None:
         return NOTHING
-    way = _("direct") if peer.path is PathKind.DIRECT else _("relayed")
-    return _("{way}, over {endpoint}").format(way=way, endpoint=peer.endpoint) if peer.endpoint else way
+    way = peer_status(peer.status, peer.path)
+    if peer.relay:
+        way = _("{way}, through {relay}").format(way=way, relay=peer.relay)
+    elif peer.endpoint:
+        way = _("{way}, over {endpoint}").format(way=way, endpoint=peer.endpoint)
+    return f"{way}\n{said(peer.route)}" if peer.route else way
 
 
 def _columns(candidate: CandidateView) -> tuple[str, str, str, str]:
@@ -237,7 +278,9 @@ def _columns(candidate: CandidateView) -> tuple[str, str, str, str]:
         "host": _("its own network"),
         "reflexive": _("seen by the server"),
         "peer-reflexive": _("seen by the peer"),
+        "mapped": _("opened by the router"),
         "relay": _("relay"),
+        "stream-relay": _("relay over TCP"),
     }
     statuses = {
         "waiting": _("waiting"),

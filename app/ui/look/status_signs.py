@@ -10,10 +10,19 @@ from app.ui.look.colours import Colours
 
 STATUS_ICONS: Final = {status: str(status) for status in PeerStatus}
 """The drawing in resources/icons for each status; they carry the statuses' names."""
+WAITING: Final = "clock"
+"""In place of the ring of those who are connecting, while no tunnel can come up."""
 
 
-def status_colour(status: PeerStatus, colours: Colours) -> str:
+def status_sign(status: PeerStatus, without_helper: bool = False) -> str:
+    """The drawing for a status."""
+    return WAITING if without_helper and status is PeerStatus.CONNECTING else STATUS_ICONS[status]
+
+
+def status_colour(status: PeerStatus, colours: Colours, without_helper: bool = False) -> str:
     """What its shape is painted with."""
+    if without_helper and status is PeerStatus.CONNECTING:
+        return colours.muted
     shades = {
         PeerStatus.OFFLINE: colours.offline,
         PeerStatus.CONNECTING: colours.connecting,

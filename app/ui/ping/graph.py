@@ -77,8 +77,13 @@ def milliseconds(seconds: float | None) -> str:
 
 def path_words(sample: Sample) -> str:
     """Over which path an answer came."""
-    kind = {PathKind.DIRECT: _("direct"), PathKind.RELAY: _("relayed")}.get(sample.path or PathKind.DIRECT, "")
-    return " ".join(part for part in (kind if sample.path else "", sample.endpoint) if part)
+    kinds = {
+        None: "",
+        PathKind.DIRECT: _("direct"),
+        PathKind.RELAY: _("relayed"),
+        PathKind.STREAM_RELAY: _("relayed over TCP"),
+    }
+    return " ".join(part for part in (kinds[sample.path], sample.endpoint) if part)
 
 
 class PingGraph(QWidget):
@@ -250,7 +255,7 @@ class PingGraph(QWidget):
         painter.save()
         painter.setClipRect(area.adjusted(0, -TOP, 0, LOST_ROW + 2))
         for stretch in drawing.stretches:
-            shade = QColor(scheme.relayed if stretch.path is PathKind.RELAY else scheme.direct)
+            shade = QColor(scheme.direct if stretch.path in (None, PathKind.DIRECT) else scheme.relayed)
             if stretch.line.count() == 1:
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(shade)

@@ -18,14 +18,23 @@ from app.protocol.wire import parse_address
 from app.ui.engine_bridge import Call
 from app.ui.look.contact_header import ContactHeader
 from app.ui.look.icons import icon
-from app.ui.look.status_signs import STATUS_ICONS, status_colour
+from app.ui.look.status_signs import status_colour, status_sign
 from app.ui.look.theme import SPACE, colours
 from app.ui.look.widgets import CopyButton, Rule, text_label
 from app.ui.ping.graph import PingGraph, milliseconds, path_words
 from app.ui.ping.statistics import Figures, PingRecord
 from app.ui.verbs import Verbs
 from app.ui.words.language import decimal
-from app.ui.words.statuses import absence, capitalised, explained, latency, peer_name, peer_status, waits_for_helper
+from app.ui.words.statuses import (
+    absence,
+    capitalised,
+    explained,
+    latency,
+    peer_name,
+    peer_status,
+    place_of,
+    waits_for_helper,
+)
 from app.ui.words.times import stamp
 from app.ui.words.translations import _
 
@@ -203,17 +212,13 @@ class PingWindow(QWidget):
     def show_state(self, state: EngineState) -> None:
         """Show what this snapshot says of the peer, and start or stop by it."""
         self._peer = state.peer(self._address)
-        scheme = colours()
         if self._peer is None:
             line = absence(state, _("You share no network now."))
-            self.header.tell(self._name, line, "offline", scheme.offline)
+            self.header.tell(self._name, line, "offline", colours().offline)
         else:
             peer = self._peer
             self._name = shown_name(peer_name(peer))
-            parts = (capitalised(peer_status(peer.status)), peer.endpoint, latency(peer.latency))
-            path = " · ".join(part for part in parts if part)
-            line = path if peer.status.has_tunnel else explained(peer.status, waits_for_helper(state))
-            self.header.tell(self._name, line, STATUS_ICONS[peer.status], status_colour(peer.status, scheme))
+            self.header.tell(self._name, *_header(peer, waits_for_helper(state)))
         self.setWindowTitle(_("Ping to {name}").format(name=self._name))
         for button in (self._chat_button, self._details_button):
             button.setEnabled(self._peer is not None)
@@ -291,6 +296,16 @@ class PingWindow(QWidget):
     def _show_details(self) -> None:
         if self._peer is not None:
             self._actions.show_peer(self._peer)
+
+
+def _header(peer: PeerView, without_helper: bool) -> tuple[str, str, str]:
+    """The line below the name, its sign, and the sign's colour."""
+    line = explained(peer.status, peer.path, without_helper=without_helper)
+    if peer.status.has_tunnel:
+        parts = (capitalised(peer_status(peer.status, peer.path)), place_of(peer), latency(peer.latency))
+        line = " · ".join(part for part in parts if part)
+    sign = status_sign(peer.status, without_helper)
+    return line, sign, status_colour(peer.status, colours(), without_helper)
 
 
 def _percent(share: float | None) -> str:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.engine.state import NetworkStatus, PeerStatus, Protection
 from app.ui.look.icons import pixmap
-from app.ui.look.status_signs import STATUS_ICONS, status_colour
+from app.ui.look.status_signs import status_colour, status_sign
 from app.ui.look.theme import RADIUS, SPACE, Colours, colours
 from app.ui.roster.model import ROW
 from app.ui.roster.row_words import badge, member_line, network_line
@@ -214,14 +214,15 @@ class RosterDelegate(QStyledItemDelegate):
         if row.waiting:
             _draw(painter, "person", place.adjusted(-1, -1, 1, 1), shades.attention)
             return
-        colour = shades.muted if row.without_helper else status_colour(row.status, shades)
+        sign = status_sign(row.status, row.without_helper)
+        colour = status_colour(row.status, shades, row.without_helper)
         if not row.is_connecting:
-            _draw(painter, STATUS_ICONS[row.status], place, colour)
+            _draw(painter, sign, place, colour)
             return
         painter.save()
         painter.translate(QPointF(QRectF(place).center()))
         painter.rotate(self.phase * TURN)
-        _draw(painter, STATUS_ICONS[row.status], QRect(-SIGN // 2, -SIGN // 2, SIGN, SIGN), colour)
+        _draw(painter, sign, QRect(-SIGN // 2, -SIGN // 2, SIGN, SIGN), colour)
         painter.restore()
 
 

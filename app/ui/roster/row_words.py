@@ -9,7 +9,7 @@ from html import escape
 
 from app.engine.state import NetworkStatus, PeerView, Protection
 from app.ui.roster.rows import MemberRow, NetworkRow
-from app.ui.words.statuses import explained, latency, peer_status, spoken_latency
+from app.ui.words.statuses import explained, latency, peer_status, place_of, spoken_latency
 from app.ui.words.times import clock
 from app.ui.words.translations import _, ngettext
 
@@ -43,7 +43,7 @@ def member_line(row: MemberRow) -> str:
     if row.waiting:
         return _("wants to join")
     time = latency(row.latency)
-    status = peer_status(row.status, row.without_helper)
+    status = peer_status(row.status, row.path, without_helper=row.without_helper)
     return f"{status} · {time}" if time else status
 
 
@@ -66,8 +66,8 @@ def spoken_network(row: NetworkRow) -> str:
 
 def spoken_member(row: MemberRow) -> str:
     """`Ben, direct, 12 milliseconds, verified, 2 unread messages`."""
-    status = _("wants to join") if row.waiting else peer_status(row.status, row.without_helper)
-    parts = [row.name, status.rstrip("…").rstrip()]
+    status = peer_status(row.status, row.path, without_helper=row.without_helper)
+    parts = [row.name, _("wants to join") if row.waiting else status.rstrip("…").rstrip()]
     if row.latency is not None:
         parts.append(spoken_latency(row.latency))
     if row.verified:
@@ -117,7 +117,7 @@ def _member_tooltip(row: MemberRow, networks: Mapping[int, str]) -> Iterable[str
         yield _("Asks to be let into this network.")
         yield row.address
         return
-    yield explained(row.status, row.without_helper)
+    yield explained(row.status, row.path, without_helper=row.without_helper)
     peer = row.peer
     if peer is None:
         yield row.address
@@ -133,8 +133,9 @@ def _member_tooltip(row: MemberRow, networks: Mapping[int, str]) -> Iterable[str
 
 def _path(row: MemberRow, peer: PeerView) -> Iterable[str]:
     time = latency(row.latency)
-    if peer.endpoint:
-        place = _("Over {endpoint}").format(endpoint=peer.endpoint)
+    place = place_of(peer)
+    if place:
+        place = _("Over {endpoint}").format(endpoint=place)
         yield f"{place} · {time}" if time else place
     if peer.keys_since is not None:
         yield _("Keys since {time}").format(time=clock(peer.keys_since))

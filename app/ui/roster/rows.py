@@ -17,6 +17,7 @@ from app.engine.state import (
     MemberView,
     NetworkStatus,
     NetworkView,
+    PathKind,
     PeerStatus,
     PeerView,
     Protection,
@@ -57,6 +58,8 @@ class MemberRow:
     address: str
     name: str
     status: PeerStatus
+    path: PathKind | None
+    """What its tunnel travels over, if it is seen here."""
     waiting: bool
     """Asks to be let in."""
     without_helper: bool
@@ -148,6 +151,7 @@ class Roster:
             address=member.address,
             name=member_name(member, peer),
             status=status,
+            path=peer.path if peer is not None and status.has_tunnel else None,
             waiting=waiting,
             without_helper=self._without_helper and status is PeerStatus.CONNECTING,
             latency=_shown_latency(peer) if status.has_tunnel else None,

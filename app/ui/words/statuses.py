@@ -1,6 +1,6 @@
 """Statuses in words: one vocabulary for all windows. The sign and colour of each are in look/status_signs.py."""
 
-from app.engine.state import EngineState, HelperStatus, MemberView, PeerStatus, PeerView, ServerStatus
+from app.engine.state import EngineState, HelperStatus, MemberView, PathKind, PeerStatus, PeerView, ServerStatus
 from app.ui.words.translations import _
 
 
@@ -9,10 +9,12 @@ def waits_for_helper(state: EngineState) -> bool:
     return state.helper.status in (HelperStatus.ABSENT, HelperStatus.LOST)
 
 
-def peer_status(status: PeerStatus, without_helper: bool = False) -> str:
-    """One word or a few for what holds with a peer."""
+def peer_status(status: PeerStatus, path: PathKind | None = None, *, without_helper: bool = False) -> str:
+    """One word or a few for what holds with a peer; `path` is what its tunnel travels over."""
     if status is PeerStatus.CONNECTING and without_helper:
         return _("waiting for the helper")
+    if status is PeerStatus.RELAYED and path is PathKind.STREAM_RELAY:
+        return _("relayed over TCP")
     words = {
         PeerStatus.OFFLINE: _("offline"),
         PeerStatus.CONNECTING: _("connecting…"),
@@ -31,23 +33,28 @@ def capitalised(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def explained(status: PeerStatus, without_helper: bool = False) -> str:
+def explained(status: PeerStatus, path: PathKind | None = None, *, without_helper: bool = False) -> str:
     """One sentence for a person who wonders what a status means."""
     if status is PeerStatus.CONNECTING and without_helper:
         return _("Online, but no tunnel comes up while Buri's helper does not run.")
+    if status is PeerStatus.RELAYED and path is PathKind.STREAM_RELAY:
+        return _("Connected through a relay over TCP, as UDP is blocked here. End-to-end encrypted, but slower.")
     sentences = {
         PeerStatus.OFFLINE: _("Not online in a network that you share."),
         PeerStatus.CONNECTING: _("Online; the tunnel is being set up."),
         PeerStatus.DIRECT: _("Connected directly, end to end."),
-        PeerStatus.RELAYED: _(
-            "Connected through the relay, end-to-end encrypted. Buri keeps looking for a direct way."
-        ),
-        PeerStatus.FAILED: _("Online, but no way was found, not even through the relay. Buri keeps trying."),
+        PeerStatus.RELAYED: _("Connected through a relay, end-to-end encrypted. Buri keeps looking for a direct way."),
+        PeerStatus.FAILED: _("Online, but no way was found, not even through a relay. Buri keeps trying."),
         PeerStatus.BLOCKED: _("Blocked by you: no tunnel, no chat."),
         PeerStatus.KEY_CHANGED: _("Shows another key than before. No tunnel until you accept it."),
         PeerStatus.UNPROVEN: _("Could not prove that it knows the network's secret. No tunnel."),
     }
     return sentences[status]
+
+
+def place_of(peer: PeerView) -> str:
+    """Where the tunnel's datagrams go: the peer's endpoint, or the relay."""
+    return peer.relay or peer.endpoint
 
 
 def absence(state: EngineState, gone: str) -> str:

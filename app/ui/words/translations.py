@@ -50,9 +50,10 @@ def ngettext(one: str, many: str, count: int) -> str:
     return _Chosen.catalogue.ngettext(one, many, count).format(count=count)
 
 
-def _said(reason: str) -> str:
+def said(reason: str) -> str:
+    """What a program says (reasons.py), in the chosen language."""
     template, names = template_of(reason)
-    return _(template).format(**{name: _said(text) for name, text in names.items()}) if names else _(template)
+    return _(template).format(**{name: said(text) for name, text in names.items()}) if names else _(template)
 
 
 def translated(problem: Problem) -> Problem:
@@ -60,7 +61,7 @@ def translated(problem: Problem) -> Problem:
     sentences = SENTENCES.get(problem.code)
     if sentences is None:
         return problem
-    details = {name: _said(detail) if name in PROGRAMS_WORDS else detail for name, detail in problem.details}
+    details = {name: said(detail) if name in PROGRAMS_WORDS else detail for name, detail in problem.details}
     in_window = REMEDIES.get(problem.code)
     quoted = details if in_window is not None else {name: shlex.quote(each) for name, each in details.items()}
     try:

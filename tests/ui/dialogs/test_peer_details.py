@@ -92,6 +92,25 @@ def test_everything_can_be_copied_as_text(qapp: QApplication, tmp_path: Path) ->
     window.deleteLater()
 
 
+def test_who_is_relayed_is_told_why_and_where_to_look(qapp: QApplication, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    peer = samples.over_stream(samples.PEERS[0])
+    desk.bridge.state = replace(samples.lively(), peers=(peer,))
+    window = PeerDetailsWindow(None, desk.bridge, peer)
+    wanted: list[bool] = []
+    window.check_wanted.connect(lambda: wanted.append(True))
+    assert value(window, "Path").startswith("relayed over TCP, through buri.example.org:12975\n")
+    assert "no UDP" in window.why.text()
+    window.check_button.click()
+    assert wanted == [True]
+    direct = samples.PEERS[0]
+    desk.bridge.state = samples.lively()
+    window.refresh()
+    assert window.why.text() == ""
+    assert value(window, "Path") == f"direct, over {direct.endpoint}"
+    window.deleteLater()
+
+
 def test_hostile_words_stay_words(qapp: QApplication, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     peer = replace(samples.PEERS[0], nickname="<h1>big</h1>\u202eexe", alias="")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.state import EngineState, NetworkView, PeerStatus, Protection
-from app.ui.roster.row_words import badge, member_line, network_line, spoken_network, tooltip
+from app.ui.roster.row_words import badge, member_line, network_line, spoken_member, spoken_network, tooltip
 from app.ui.roster.rows import Group, Roster
 from tests.ui import samples
 
@@ -37,6 +37,17 @@ def test_a_members_second_line_says_how_it_is_reached() -> None:
     assert lines["Jonas"] == "connecting…"
     assert lines["Aunt Clara"] == "wants to join"
     assert set(lines.values()) >= {"offline", "blocked", "key changed", "not proven", "no path found"}
+
+
+def test_a_relayed_member_tells_over_what() -> None:
+    ben = samples.over_stream(samples.PEERS[0])
+    state = EngineState(power=True, networks=(samples.network(samples.FAMILY, "Family"),), peers=(ben,))
+    row = Roster().arrange(state)[0].members[0]
+    assert member_line(row) == "relayed over TCP · 73 ms"
+    assert spoken_member(row).startswith("Ben, relayed over TCP, 73 milliseconds")
+    tip = tooltip(row, {})
+    assert "Over buri.example.org:12975" in tip
+    assert "127.0.0.1" not in tip
 
 
 def test_networks_are_told_to_a_screen_reader_with_all_that_is_drawn() -> None:

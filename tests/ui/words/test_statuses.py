@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from app.base.resources import resource_folder
-from app.engine.state import PeerStatus, ServerStatus
+from app.engine.state import PathKind, PeerStatus, ServerStatus
 from app.ui.look.colours import DARK, LIGHT, Colours
-from app.ui.look.status_signs import STATUS_ICONS, status_colour
+from app.ui.look.status_signs import STATUS_ICONS, status_colour, status_sign
 from app.ui.words.statuses import (
     capitalised,
     explained,
@@ -15,6 +15,7 @@ from app.ui.words.statuses import (
     member_name,
     peer_name,
     peer_status,
+    place_of,
     server_line,
     spoken_latency,
     waits_for_helper,
@@ -65,6 +66,22 @@ def test_without_the_helper_nobody_is_said_to_be_connecting() -> None:
     assert peer_status(PeerStatus.CONNECTING, without_helper=True) == "waiting for the helper"
     assert "helper" in explained(PeerStatus.CONNECTING, without_helper=True)
     assert peer_status(PeerStatus.OFFLINE, without_helper=True) == "offline"
+    assert status_sign(PeerStatus.CONNECTING, without_helper=True) not in STATUS_ICONS.values()
+    assert status_colour(PeerStatus.CONNECTING, LIGHT, without_helper=True) == LIGHT.muted
+    assert status_sign(PeerStatus.DIRECT, without_helper=True) == "direct"
+
+
+def test_relayed_over_tcp_is_said_where_it_is_so_and_only_there() -> None:
+    assert peer_status(PeerStatus.RELAYED, PathKind.STREAM_RELAY) == "relayed over TCP"
+    assert "UDP is blocked" in explained(PeerStatus.RELAYED, PathKind.STREAM_RELAY)
+    assert peer_status(PeerStatus.RELAYED, PathKind.RELAY) == "relayed"
+    assert peer_status(PeerStatus.BLOCKED, PathKind.STREAM_RELAY) == "blocked"
+
+
+def test_a_relayed_tunnel_is_told_by_its_relay_and_not_by_a_port_of_this_computer() -> None:
+    ben = samples.PEERS[0]
+    assert place_of(ben) == ben.endpoint
+    assert place_of(samples.over_stream(ben)) == "buri.example.org:12975"
 
 
 def test_words_begin_a_line_without_losing_the_letters_of_names() -> None:
