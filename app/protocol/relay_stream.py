@@ -1,0 +1,76 @@
+"""Trains of datagrams on a stream: where UDP does not get through, client and relay speak in frames on a byte stream.
+
+After the one byte `STREAM_MAGIC` that the client sends first, both directions are frames::
+
+     0       1       2       3
+    +-------+-------+-------+-------+
+    |  length (16)  |   slot (16)   |   train of `length` bytes: datagrams of `slot` bytes, the last may be shorter
+    +-------+-------+-------+-------+
+
+A train is what a socket sends or receives in one system call (UDP_SEGMENT, UDP_GRO), so one made of segments stays one
+all the way. It holds relayed datagrams, or one single word to or of the relay, and nothing else. Used by the carrier
+and by the relay; what waits in front of a stream is in `train_queue.py`.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from app.protocol.relay import MAX_RELAY_WORD, STREAM_FRAME
+from app.protocol.wire import MAX_DATAGRAM, MIN_RELAY_ID, RELAY_ID_LENGTH, DatagramType, RemoteProtocolError
+
+MAX_TRAIN: Final = 65_487
+"""Bytes in one train: what an IPv4 or IPv6 datagram can hold, with room for either header."""
+MAX_SEGMENTS: Final = 64
+"""Datagrams in one train: what every kernel that knows trains sends at once."""
+MAX_SLOT: Final = MAX_DATAGRAM + RELAY_ID_LENGTH
+
+_FIRST_RELAYED: Final = MIN_RELAY_ID >> 24
+_HEADER: Final = STREAM_FRAME.size
+
+Train = bytes | memoryview
+
+
+def belongs_on_stream(train: Train, slot: int) -> bool:
+    """Whether a train is within the limits and holds what a relay's stream may carry."""
+    length = len(train)
+    if not 0 < slot <= min(length, MAX_SLOT) or length > min(MAX_TRAIN, slot * MAX_SEGMENTS):
+        return False
+    if train[0] == DatagramType.RELAY:
+        return length == slot <= MAX_RELAY_WORD
+    return min(bytes(train[::slot])) >= _FIRST_RELAYED and (length - 1) % slot >= RELAY_ID_LENGTH
+
+
+def frame_header(train: Train, slot: int) -> bytes:
+    """What goes in front of a train that belongs on a stream."""
+    return STREAM_FRAME.pack(len(train), slot)
+
+
+class TrainReader:
+    """Cuts what comes from a stream into trains, in pieces however they come.
+
+    A train is a view of the piece that brought it; only one that came in several pieces is copied, once.
+    """
+
+    def __init__(self) -> None:
+        self._rest = memoryview(b"")
+
+    def feed(self, piece: bytes) -> Iterator[tuple[memoryview, int]]:
+        """The trains that are now complete, each with its slot, to be taken before the next piece.
+
+        Raises RemoteProtocolError at a frame that the protocol does not allow; the stream must end then.
+        """
+        data = memoryview(b"".join((self._rest, piece)) if self._rest else piece)
+        start = 0
+        while len(data) - start >= _HEADER:
+            length, slot = STREAM_FRAME.unpack_from(data, start)
+            if not 0 < slot <= min(length, MAX_SLOT) or length > MAX_TRAIN:
+                raise RemoteProtocolError("relay stream: lengths out of range")
+            end = start + _HEADER + length
+            if end > len(data):
+                break
+            train = data[start + _HEADER : end]
+            if not belongs_on_stream(train, slot):
+                raise RemoteProtocolError("relay stream: neither relayed datagrams nor a word")
+            start = end
+            yield train, slot
+        self._rest = data[start:]
