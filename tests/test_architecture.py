@@ -19,7 +19,15 @@ ROOT = Path(__file__).parent.parent
 MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60
 
-WINDOW = ("app.base", "app.engine.state", "app.engine.errors", "app.protocol", "msgspec", "PySide6")
+WINDOW = (
+    "app.base",
+    "app.engine.state",
+    "app.engine.netcheck_state",
+    "app.engine.errors",
+    "app.protocol",
+    "msgspec",
+    "PySide6",
+)
 """What every part of the windows may import."""
 BEHIND_WINDOWS = ("app.ui.engine_bridge", "app.ui.hosted_server", "app.ui.preferences", "app.ui.session")
 UNDER_WINDOWS = (
@@ -36,11 +44,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "app.base": (),
     "app.protocol": ("msgspec",),
     "app.platform": ("app.base", "pyroute2"),
+    "app.transport": ("app.base", "app.platform", "websockets", "h11", "quickjs"),
     "app.ipc": ("app.base", "app.protocol.wire", "msgspec"),
     "app.dataplane": ("app.protocol", "app.ipc.schema", "msgspec"),
-    "app.engine": ("app.base", "app.protocol", "app.ipc", "app.platform", "msgspec", "keyring"),
+    "app.engine": ("app.base", "app.protocol", "app.ipc", "app.platform", "app.transport", "msgspec", "keyring"),
     "app.helper": ("app.base", "app.protocol", "app.ipc", "app.dataplane", "app.platform", "msgspec"),
-    "app.server": ("app.base", "app.protocol", "app.platform.paths", "msgspec"),
+    "app.server": ("app.base", "app.protocol", "app.platform.paths", "app.transport", "msgspec"),
     "app.ui": (*WINDOW, "app.platform.paths"),
     "app.ui.words": WINDOW,
     "app.ui.look": (*WINDOW, "app.ui.words", "app.ui.engine_bridge", "app.ui.preferences"),

@@ -11,25 +11,15 @@ Raised throughout the engine; shown by the command line and the UI. It may not h
 """
 
 import shlex
-from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
+from app.engine.netcheck_sentences import NETCHECK_SENTENCES
+from app.engine.sentences import ExitKind, Sentences
 from app.engine.state import Problem
 from app.protocol.messages import HelloRefusal, Refusal
 
 MAX_SENTENCE: Final = 512
 """Characters of a message or remedy; the command line takes no more."""
-
-
-class ExitKind(IntEnum):
-    """What the shell sees of an error."""
-
-    FAILED = 1
-    USAGE = 2
-    NOT_RUNNING = 3
-    REFUSED = 4
-    NOT_FOUND = 5
-    NO_ANSWER = 6
 
 
 class EngineError(Exception):
@@ -53,15 +43,6 @@ class EngineError(Exception):
     def exit_code(self) -> int:
         """The exit code of a command that ends with this error."""
         return exit_code_of(self.code)
-
-
-class Sentences(NamedTuple):
-    """What is said for one code; message and remedy are templates for `str.format`."""
-
-    title: str
-    message: str
-    remedy: str
-    kind: ExitKind = ExitKind.FAILED
 
 
 _FAILED, _REFUSED, _NOT_FOUND, _NO_ANSWER = ExitKind.FAILED, ExitKind.REFUSED, ExitKind.NOT_FOUND, ExitKind.NO_ANSWER
@@ -488,6 +469,7 @@ SENTENCES: Final[dict[str, Sentences]] = {
     **_FILES,
     **_CONNECTION,
     **_ASKED,
+    **NETCHECK_SENTENCES,
     **{refusal_code(reason): sentences for reason, sentences in _REFUSALS.items()},
 }
 """Every code and what is said for it."""

@@ -95,6 +95,27 @@ class PathKind(StrEnum):
     """Relayed, and over TCP from here to the relay: UDP does not get through."""
 
 
+class MappingProtocol(StrEnum):
+    """How a router was asked to open a port."""
+
+    PCP = "PCP"
+    NAT_PMP = "NAT-PMP"
+    UPNP = "UPnP"
+
+
+class MappingStatus(StrEnum):
+    """What became of asking the router for an open port."""
+
+    OFF = "off"
+    """By the person's choice."""
+    ASKING = "asking"
+    MAPPED = "mapped"
+    BEHIND_ANOTHER = "mapped behind another router"
+    """The router opened a port, but it has itself no public address: only those behind the same one get in there."""
+    NONE = "none"
+    """No router answered, or all refused."""
+
+
 class ChatStatus(StrEnum):
     """How far a chat message has come."""
 
@@ -149,6 +170,20 @@ class HelperView:
     udp_port: int = 0
     ipv6: bool = False
     problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PortMappingView:
+    """The port that the router was asked to open for this computer."""
+
+    status: MappingStatus = MappingStatus.NONE
+    protocol: MappingProtocol | None = None
+    gateway: str = ""
+    """The router's inner address."""
+    outside: str = ""
+    """The endpoint that leads here."""
+    reason: str = ""
+    """Why there is none, as the routers said; in English, for those who look after a router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +266,7 @@ class EngineState:
     """Whether this computer wants to be logged in."""
     server: ServerView = ServerView()
     helper: HelperView = HelperView()
+    port_mapping: PortMappingView = PortMappingView()
     networks: tuple[NetworkView, ...] = ()
     peers: tuple[PeerView, ...] = ()
     problems: tuple[Problem, ...] = ()

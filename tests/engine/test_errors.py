@@ -11,7 +11,8 @@ import pytest
 
 import app
 from app.engine import errors
-from app.engine.errors import SENTENCES, EngineError, ExitKind, engine_error
+from app.engine.errors import SENTENCES, EngineError, engine_error
+from app.engine.sentences import ExitKind
 from app.protocol.messages import HelloRefusal, Refusal
 
 

@@ -1,0 +1,56 @@
+"""What the network check says in plain words, keyed by code: its verdicts. Part of the table of engine/errors.py."""
+
+from typing import Final
+
+from app.engine.sentences import ExitKind, Sentences
+
+_NO_ANSWER = ExitKind.NO_ANSWER
+_OPEN_A_PORT = (
+    "To be reached directly by all, turn on PCP, NAT-PMP or UPnP in the router, or let it forward UDP port {port} to "
+    "this computer."
+)
+
+NETCHECK_SENTENCES: Final = {
+    "netcheck-open": Sentences(
+        "Direct connections work with everybody.",
+        "This computer can be reached from the internet as {outside}.",
+        "Nothing needs to be done.",
+    ),
+    "netcheck-direct": Sentences(
+        "Direct connections work with nearly everybody.",
+        "The router here shows this computer to all under one endpoint, {outside}. With the few people whose routers "
+        "are harder it may take some seconds, or be relayed.",
+        "Nothing needs to be done.",
+    ),
+    "netcheck-hard": Sentences(
+        "Direct connections work with most people, and are relayed with some.",
+        "The router here shows this computer to each destination under another port. With people behind an easier "
+        "router a direct path takes some seconds to find; with people behind one of the same kind all is relayed.",
+        _OPEN_A_PORT,
+    ),
+    "netcheck-one-reflector": Sentences(
+        "Direct connections may work.",
+        "UDP gets out, and {outside} is this computer's endpoint outside. Only one reflector answered, so it can't be "
+        "told how the router here treats other destinations.",
+        "Let UDP out to both of the server's ports, and check again.",
+    ),
+    "netcheck-relayed": Sentences(
+        "All connections will be relayed over TCP.",
+        "No answer came over UDP: the network here does not let it out. Over {route} the server is reached, so "
+        "everything works, only slower.",
+        "Ask whoever looks after this network to let UDP out to the server {server}, or to everywhere.",
+    ),
+    "netcheck-blocked": Sentences(
+        "The server can't be reached from here.",
+        "Neither UDP nor any kind of stream got through to {server}.",
+        "Check the internet connection. In a company's network, ask for the address of its HTTP proxy and give it to "
+        "Buri.",
+        _NO_ANSWER,
+    ),
+    "netcheck-no-network": Sentences(
+        "This computer is in no network.",
+        "None of its network interfaces has an address.",
+        "Connect it to a network, and check again.",
+    ),
+}
+"""The verdicts of engine/netcheck.py."""
