@@ -5,9 +5,10 @@ adapter, the UDP socket) is replaced. So engines run whole, and many of them, wi
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -32,14 +33,14 @@ class Router:
     symmetric: bool = False
     mappings: dict[tuple[Endpoint, Endpoint | None], int] = field(default_factory=dict)
     permissions: set[tuple[int, Endpoint]] = field(default_factory=set)
-    next_port: int = 20_000
+    ports: Iterator[int] = field(default_factory=lambda: count(20_007, 7))
+    """The outside ports that it gives, one after the other."""
 
     def outbound(self, inside: Endpoint, destination: Endpoint) -> Endpoint:
         """The outside endpoint of a datagram that leaves."""
         key = (inside, destination if self.symmetric else None)
         if key not in self.mappings:
-            self.next_port += 7
-            self.mappings[key] = self.next_port
+            self.mappings[key] = next(self.ports)
         port = self.mappings[key]
         self.permissions.add((port, destination))
         return Endpoint(self.public, port)

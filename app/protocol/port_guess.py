@@ -1,0 +1,61 @@
+"""Which outside ports of a router to try whose mappings depend on the destination (RFC 4787 section 4.1).
+
+Such a router gives each destination another port, which nobody can ask it for. If its owner opens SOCKETS of them
+towards us and we try port after port, one is soon met: of the 64,512 ports from 1024 on, 2,048 random ones miss 256
+mappings once in 3,900 times (the birthday problem). Many routers need less luck: they count ports up, or serve a
+customer from a block of them (RFC 7422).
+
+Pure; used by engine/path_search.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice, pairwise
+from math import gcd
+from random import Random
+from typing import Final
+
+SOCKETS: Final = 256
+"""Mappings that the side behind such a router opens."""
+MAX_GUESSES: Final = 2_048
+"""Ports that the other side tries at most."""
+MAX_UNSEEN_GUESSES: Final = 512
+"""The same, where the server has not seen the peer at that address: then only the peer says that it is its own."""
+FIRST_PORT: Final = 1_024
+LAST_PORT: Final = 65_535
+
+_MAX_STEP: Final = 16
+"""A router that counts up leaves no more between two mappings, those of its other computers included."""
+_SEQUENCE: Final = SOCKETS + 64
+_NEIGHBOURHOOD: Final = 2_048
+"""A block of ports is rarely larger."""
+_NEIGHBOURS: Final = 512
+
+
+def guessed_ports(observed: Sequence[int], count: int, random: Random) -> list[int]:
+    """`count` different ports, the likeliest first; `observed` are the router's latest mappings, oldest first."""
+    guesses = chain(_counted_up(observed), _nearby(observed, random), _anywhere(count, random))
+    allowed = dict.fromkeys(port for port in guesses if FIRST_PORT <= port <= LAST_PORT)
+    return list(islice(allowed, count))
+
+
+def _counted_up(observed: Sequence[int]) -> Iterator[int]:
+    """The ports that follow, if those observed lie on one ladder."""
+    steps = [later - earlier for earlier, later in pairwise(observed)]
+    if not steps or not all(0 < abs(step) <= _MAX_STEP for step in steps) or min(steps) * max(steps) < 0:
+        return iter(())
+    step = gcd(*steps) if steps[0] > 0 else -gcd(*steps)
+    return (observed[-1] + step * each for each in range(1, _SEQUENCE + 1))
+
+
+def _nearby(observed: Sequence[int], random: Random) -> list[int]:
+    """Ports of the block that those observed seem to be of, if they are close to each other."""
+    if len(observed) < 2 or max(observed) - min(observed) >= _NEIGHBOURHOOD:
+        return []
+    block = range(max(observed) - _NEIGHBOURHOOD + 1, min(observed) + _NEIGHBOURHOOD)
+    return random.sample(block, min(_NEIGHBOURS, len(block)))
+
+
+def _anywhere(count: int, random: Random) -> list[int]:
+    """Enough for `count` of them to be left without those of the other guesses."""
+    everything = range(FIRST_PORT, LAST_PORT + 1)
+    return random.sample(everything, min(count + _SEQUENCE + _NEIGHBOURS, len(everything)))
