@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.engine.networks import SharedPeer
+from app.engine.sessions import Session, Sessions
 from app.engine.timing import Timing
 from app.ipc.schema import (
-    DropSession,
-    InstallSession,
     RemovePeer,
     Request,
     SendDatagram,
@@ -24,7 +23,7 @@ from app.ipc.schema import (
     UdpEndpoint,
 )
 from app.protocol.liveness import Health, PathChosen, PathMonitor, TunnelAlive, TunnelSilent
-from app.protocol.messages import CandidateKind, Introduced, PeerCapability
+from app.protocol.messages import CandidateKind, Introduced
 from app.protocol.path import Candidate, CheckCredentials, NoPathYet, PathFinder, PathFound, candidates_from
 from app.protocol.peer_handshake import SessionEstablished
 from app.protocol.tunnel_message import Goodbye, Keepalive, ProbeReply, ProbeRequest, encode
@@ -32,8 +31,6 @@ from app.protocol.wire import Address, Endpoint, NetworkId, format_address
 
 logger = logging.getLogger(__name__)
 
-MAX_OLD_SESSIONS = 4
-"""Replaced sessions that still receive; the oldest goes."""
 MAX_BLIND_ATTEMPTS = 6
 """Attempts to mend the tunnel to a peer that is silent and that the server does not see."""
 
@@ -63,23 +60,6 @@ class Outlet(Protocol):
 
 
 @dataclass(slots=True)
-class Session:
-    """One session as the helper has it."""
-
-    local_index: int
-    suite: int
-    established_at: float
-    proven: frozenset[NetworkId]
-    networks: frozenset[NetworkId]
-    """Networks that it rests on: proven, or without a secret on both sides."""
-    endpoint: Endpoint
-    """Where its handshake ended."""
-    initiator: bool
-    fresh: bool
-    """It begins a tunnel anew, at its endpoint; else it only renews the keys of the tunnel that is up."""
-
-
-@dataclass(slots=True)
 class Traffic:
     """What the pump reported last of a peer; times in loop time."""
 
@@ -101,7 +81,7 @@ class PeerLink:
         """Whether this side begins handshakes."""
         self.finder = PathFinder(CheckCredentials.new())
         self.monitor: PathMonitor | None = None
-        self.sending: Session | None = None
+        self.sessions = Sessions(outlet.post, timing)
         self.rekeys = 0
         """How often the keys of the tunnel that is up were renewed."""
         self.traffic = Traffic()
@@ -111,8 +91,6 @@ class PeerLink:
         """The peer's last handshake proved no shared network."""
         self.failed_networks: frozenset[NetworkId] = frozenset()
         self._outlet, self._timing = outlet, timing
-        self._waiting: Session | None = None
-        self._old: list[tuple[float, int]] = []
         self._remote: CheckCredentials | None = None
         self._candidates: list[Candidate] = []
         self._kinds: dict[Endpoint, CandidateKind] = {}
@@ -123,6 +101,11 @@ class PeerLink:
         self._rekey_at = now
 
     # --- what holds
+
+    @property
+    def sending(self) -> Session | None:
+        """The session that sends."""
+        return self.sessions.sending
 
     @property
     def up(self) -> bool:
@@ -236,34 +219,17 @@ class PeerLink:
             event.initiator,
             fresh,
         )
-        self._outlet.post(
-            InstallSession(
-                event.peer,
-                event.local_index,
-                event.remote_index,
-                event.suite,
-                event.initiator,
-                event.key_material,
-                UdpEndpoint(*event.endpoint),
-                event.initiator,
-                bool(event.capabilities & PeerCapability.PARTIAL_CHECKSUMS),
-                request=0,
-            )
-        )
+        self.sessions.install(event, session, now)
         self._needs_handshake = False
         if event.initiator:
             self._start_sending(session, now)
-        else:
-            self._retire(self._waiting, now)
-            self._waiting = session
         self.flush(now)
         return True
 
     def confirmed(self, local_index: int, now: float) -> None:
         """The first authentic packet came on a session that the peer began."""
-        waiting, self._waiting = self._waiting, None
-        if waiting is None or waiting.local_index != local_index:
-            self._waiting = waiting
+        waiting = self.sessions.confirm(local_index)
+        if waiting is None:
             return
         self.traffic.last_received = now
         self._start_sending(waiting, now)
@@ -277,7 +243,7 @@ class PeerLink:
         """Drop all sessions at once; idempotent."""
         if self.sending is not None and goodbye:
             self._outlet.post(SendMessage(self.peer, encode(Goodbye()), request=0))
-        if self.sending is not None or self._waiting is not None:
+        if self.sessions:
             logger.info("peer %s: tunnel ended", format_address(self.peer))
             self._outlet.post(RemovePeer(self.peer, request=0))
         self._forget_sessions()
@@ -293,8 +259,8 @@ class PeerLink:
         self._attempt, self._reach_at = 0, now
 
     def _forget_sessions(self) -> None:
-        self.sending = self._waiting = self.monitor = None
-        self._old.clear()
+        self.sessions.forget()
+        self.monitor = None
         self._needs_handshake = True
 
     def _endpoint(self) -> Endpoint | None:
@@ -302,8 +268,7 @@ class PeerLink:
 
     def _start_sending(self, session: Session, now: float) -> None:
         grown = self.sending is not None and bool(session.networks - self.sending.networks)
-        self._retire(self.sending, now)
-        self.sending = session
+        self.sessions.send_with(session, now)
         self.unproven, self.no_path, self._attempt = False, False, 0
         self._rekey_at = session.established_at + self._keys_last(session)
         if self.monitor is not None and not session.fresh:
@@ -335,26 +300,13 @@ class PeerLink:
             self._timing.rekey_interval, self._timing.peer_backoff.delay(self._proof_attempt - 1, random.random())
         )
 
-    def _retire(self, session: Session | None, now: float) -> None:
-        if session is None:
-            return
-        self._old.append((now + self._timing.old_session_grace, session.local_index))
-        while len(self._old) > MAX_OLD_SESSIONS:
-            self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        _, index = self._old.pop(0)
-        self._outlet.post(DropSession(index, request=0))
-
     # --- time
 
     def next_deadline(self) -> float | None:
         """When `handle_deadline` wants to be called."""
-        deadlines = [self.finder.next_deadline()]
+        deadlines = [self.finder.next_deadline(), self.sessions.next_deadline()]
         if self.monitor is not None:
             deadlines.append(self.monitor.next_deadline())
-        if self._old:
-            deadlines.append(self._old[0][0])
         if self._wants_tunnel():
             deadlines.append(self._reach_at)
         elif self.up and self.leads:
@@ -363,8 +315,7 @@ class PeerLink:
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due."""
-        while self._old and self._old[0][0] <= now:
-            self._drop_oldest()
+        self.sessions.handle_deadline(now)
         self.finder.handle_deadline(now)
         if self.monitor is not None and now >= self.monitor.next_deadline():
             self.monitor.handle_deadline(now)

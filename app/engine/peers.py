@@ -8,15 +8,16 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from app.base.tasks import Tasks
 from app.base.turn import Turn
-from app.engine.candidates import Reflectors, as_candidates
+from app.engine.candidates import Reflectors
 from app.engine.contacts import Contacts
-from app.engine.errors import EngineError
+from app.engine.introductions import Introductions
 from app.engine.mediation_client import MediationClient
 from app.engine.networks import SharedPeer
+from app.engine.peer_keys import PeerKeys
 from app.engine.peer_link import PeerLink
 from app.engine.timing import Timing
 from app.ipc.schema import (
@@ -36,7 +37,8 @@ from app.ipc.schema import (
 )
 from app.protocol import stun, tunnel_message
 from app.protocol.keys import IdentityKey
-from app.protocol.messages import Accepted, GetPeerKey, Introduce, Introduced, PeerCapability, PeerKey
+from app.protocol.messages import Introduced, PeerCapability
+from app.protocol.path import CheckCredentials
 from app.protocol.peer_handshake import (
     HandshakeFailed,
     PeerFacts,
@@ -52,8 +54,6 @@ logger = logging.getLogger(__name__)
 
 MAX_ASKING = 16
 """Keys and introductions asked of the server at a time: a large network must not crowd out what a person asks."""
-WRONG_KEY_PAUSE = 20.0
-"""Seconds until a key is asked for again after the server gave a wrong one."""
 _LAST_STUN_BYTE = 0x3F
 
 
@@ -82,23 +82,20 @@ class Peers:
         on_deadline: Callable[[], None],
     ) -> None:
         self.links: dict[Address, PeerLink] = {}
-        self.key_changed: set[Address] = set()
-        """Peers for whom the server shows another key than the pinned one."""
         self.counters: Counter[str] = Counter()
         self._pump_drops: Counter[str] = Counter()
-        self._identity, self._suite, self._timing, self._tasks = identity, suite, timing, tasks
-        self._client, self._contacts = client, contacts
-        self._post, self._hosts = post, hosts
-        self._on_message, self._on_up, self._on_key = on_message, on_up, on_key
+        self._identity, self._suite, self._timing = identity, suite, timing
+        self._contacts, self._post = contacts, post
+        self._on_message, self._on_up = on_message, on_up
         self._on_change, self._on_deadline = on_change, on_deadline
         self.reflectors = Reflectors(self._send_datagram, timing)
+        asking = asyncio.Semaphore(MAX_ASKING)
+        self.keys = PeerKeys(client, contacts, timing, tasks, asking, on_key)
+        self._introductions = Introductions(client, self.reflectors, hosts, self._credentials, timing, tasks, asking)
         self._own: Address | None = None
         self._handshakes: PeerHandshakes | None = None
         self._interface: InterfaceReady | None = None
         self._by_username: dict[bytes, Address] = {}
-        self._fetching: set[Address] = set()
-        self._asking = asyncio.Semaphore(MAX_ASKING)
-        self._introducing: set[tuple[Address, bool]] = set()
 
     # --- what the engine tells
 
@@ -114,39 +111,21 @@ class Peers:
         for address in self.links.keys() - shared.keys():
             self._close(address, now)
         for address, peer in shared.items():
-            self._check_key(peer)
+            self.keys.check(peer)
             link = self.links.get(address)
             if link is None:
                 link = self.links[address] = PeerLink(peer, self._own, self, self._timing, now)
                 self._by_username[link.finder.own.username] = address
-            link.update(peer, self._interface is not None and self._is_trusted(peer), now)
+            link.update(peer, self._interface is not None and self.keys.is_trusted(peer), now)
         self._changed()
 
     def _close(self, address: Address, now: float) -> None:
         link = self.links.pop(address)
         link.end_tunnel(now)
         self._by_username.pop(link.finder.own.username, None)
-        self.key_changed.discard(address)
+        self.keys.changed.discard(address)
         if self._handshakes is not None:
             self._handshakes.cancel(address)
-
-    def _check_key(self, peer: SharedPeer) -> None:
-        """Fetch a key that is not known; notice one that is not the pinned one."""
-        pinned = self._contacts.pinned(peer.address)
-        expected = {pinned.fingerprint} if pinned is not None else set(peer.fingerprints)
-        contradiction = len(peer.fingerprints) > 1 or peer.fingerprints != expected
-        (self.key_changed.add if contradiction else self.key_changed.discard)(peer.address)
-        if not contradiction and pinned is None and peer.online:
-            self.fetch_key(peer.address, peer.fingerprints)
-
-    def _is_trusted(self, peer: SharedPeer) -> bool:
-        key = self._contacts.key(peer.address)
-        return (
-            key is not None
-            and key.fingerprint in peer.fingerprints
-            and peer.address not in self.key_changed
-            and not self._contacts.get(peer.address).blocked
-        )
 
     def interface_up(self, ready: InterfaceReady) -> None:
         """The adapter and its socket are there, with no session in them."""
@@ -194,33 +173,6 @@ class Peers:
         networks = (SharedNetwork(network, secret) for network, secret in sorted(link.shared.secrets.items()))
         return PeerFacts(key, tuple(networks))
 
-    def fetch_key(self, peer: Address, fingerprints: Iterable[bytes]) -> None:
-        """Ask the server for the key with one of these fingerprints, unless it is known or being asked for."""
-        wanted = frozenset(fingerprints)
-        known = self._contacts.key(peer)
-        if peer in self._fetching or not self._client.online or (known is not None and known.fingerprint in wanted):
-            return
-        self._fetching.add(peer)
-        self._tasks.start("peer key", self._fetch_key(peer, wanted))
-
-    async def _fetch_key(self, peer: Address, fingerprints: frozenset[bytes]) -> None:
-        try:
-            async with self._asking:
-                answer = await self._client.request(GetPeerKey(0, peer), PeerKey)
-            if answer.peer != peer:
-                raise RemoteProtocolError("peer key: of another peer")
-            self._contacts.introduce(peer, answer.public_key, fingerprints)
-        except EngineError as error:
-            logger.debug("peer key: %s", error)
-            await asyncio.sleep(self._timing.peer_backoff.first)
-        except RemoteProtocolError as error:
-            self.counters["wrong-peer-key"] += 1
-            logger.debug("%s", error)
-            await asyncio.sleep(self._timing.peer_backoff.delay(5, 1.0))
-        finally:
-            self._fetching.discard(peer)
-        self._on_key()
-
     # --- what links ask (Outlet)
 
     def post(self, request: Request) -> None:
@@ -228,27 +180,12 @@ class Peers:
         self._post(request)
 
     def introduce(self, peer: Address, wants_answer: bool) -> None:
-        """Tell the peer our candidates through the server; one introduction at a time."""
-        if self._interface is None or not self._client.online or (peer, wants_answer) in self._introducing:
-            return
-        self._introducing.add((peer, wants_answer))
-        self._tasks.start("introduction", self._introduce(peer, wants_answer))
+        """Tell the peer our candidates through the server."""
+        self._introductions.introduce(peer, wants_answer)
 
-    async def _introduce(self, peer: Address, wants_answer: bool) -> None:
-        try:
-            hosts = self._hosts()
-            candidates = as_candidates(hosts, await self.reflectors.ask())
-            link = self.links.get(peer)
-            if link is None or self._interface is None:
-                return
-            own = link.finder.own
-            introduction = Introduce(0, peer, own.username, own.password, candidates, wants_answer)
-            async with self._asking:
-                await self._client.request(introduction, Accepted)
-        except EngineError as error:
-            logger.debug("introduction: %s", error)
-        finally:
-            self._introducing.discard((peer, wants_answer))
+    def _credentials(self, peer: Address) -> CheckCredentials | None:
+        link = self.links.get(peer)
+        return None if link is None or self._interface is None else link.finder.own
 
     def begin_handshake(self, peer: Address, endpoints: Sequence[Endpoint], now: float) -> None:
         """Begin a handshake, or let the one that runs use these endpoints too."""
@@ -395,7 +332,7 @@ class Peers:
     def _fetch_unknown(self, peer: Address) -> None:
         link = self.links.get(peer)
         if link is not None:
-            self.fetch_key(peer, link.shared.fingerprints)
+            self.keys.fetch(peer, link.shared.fingerprints)
 
     # --- sending
 
@@ -426,7 +363,7 @@ class Peers:
 
     def all_counters(self) -> Counter[str]:
         """Everything that was dropped here, in the handshakes, the links and by the pump of now, by name."""
-        total = self.counters + self._pump_drops
+        total = self.counters + self.keys.counters + self._pump_drops
         if self._handshakes is not None:
             total.update(self._handshakes.counters)
         for link in self.links.values():

@@ -48,7 +48,7 @@ class RosterRefresh:
         everywhere = self._networks.members_everywhere()
         for owner in self._networks.owners_wanted():
             if owner in everywhere:
-                self._peers.fetch_key(owner, (line.fingerprint for line in everywhere[owner].values()))
+                self._peers.keys.fetch(owner, (line.fingerprint for line in everywhere[owner].values()))
 
     def close(self) -> None:
         """Forget what was to come soon."""

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from app.engine.contacts import Contact, Contacts
 from app.engine.errors import engine_error, problem_of
 from app.engine.networks import Network, Networks
-from app.engine.peer_link import PeerLink, Session
+from app.engine.peer_link import PeerLink
 from app.engine.peers import Peers
+from app.engine.sessions import Session
 from app.engine.state import (
     Conversation,
     MemberStatus,
@@ -215,7 +216,7 @@ class PeerViews:
     def _status(self, address: Address, online: bool, link: PeerLink | None) -> PeerStatus:
         if self._contacts.get(address).blocked:
             return PeerStatus.BLOCKED
-        if address in self._peers.key_changed:
+        if address in self._peers.keys.changed:
             return PeerStatus.KEY_CHANGED
         if link is None:
             return PeerStatus.UNPROVEN if online and self._networks.lacks_secret(address) else PeerStatus.OFFLINE

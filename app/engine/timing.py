@@ -27,7 +27,9 @@ class Timing:
     reflector_retry: float = 5.0
     """How long to go without when no reflector answered."""
     reflector_timeout: float = 1.5
-    """How long candidates wait for the reflectors' answers."""
+    """How long the reflectors have to answer."""
+    introduction_patience: float = 0.3
+    """How long an introduction waits for them; what they tell later is told in another one."""
     snapshot_interval: float = 0.1
     """The least time between two snapshots to a subscriber."""
     connect_timeout: float = 10.0
