@@ -1,7 +1,7 @@
 """A TCP stream to whichever of a host's addresses answers first (RFC 8305), that may be cancelled at any moment.
 
 `asyncio.open_connection` runs the same race with `happy_eyeballs_delay`, but loses the winner's socket if it is
-cancelled just then. Used by engine/mediation_client.py.
+cancelled just then. Used by app/transport.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ HEAD_START = 0.25
 """Seconds that an address has before the next one is tried beside it: RFC 8305 section 5."""
 MAX_PLACES = 8
 """Addresses of a host that are tried."""
+READ_AHEAD = 65_536
 
 
 class Place(NamedTuple):
@@ -23,11 +24,16 @@ class Place(NamedTuple):
     address: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
-async def open_stream(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect. Raises OSError: what went wrong last, if none of the addresses answers."""
+async def open_stream(
+    host: str, port: int, limit: int = READ_AHEAD
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect; the reader takes in about `limit` bytes more than are wanted.
+
+    Raises OSError: what went wrong last, if none of the addresses answers.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     places = in_turns([Place(family, address) for family, _, _, _, address in found])
-    return await asyncio.open_connection(sock=await _first_connected(places[:MAX_PLACES]))
+    return await asyncio.open_connection(sock=await _first_connected(places[:MAX_PLACES]), limit=limit)
 
 
 def in_turns(places: Sequence[Place]) -> list[Place]:
