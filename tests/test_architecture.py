@@ -23,6 +23,7 @@ WINDOW = (
     "app.base",
     "app.engine.state",
     "app.engine.netcheck_state",
+    "app.engine.proxy_choice",
     "app.engine.errors",
     "app.protocol",
     "msgspec",
