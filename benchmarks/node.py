@@ -37,7 +37,7 @@ def main() -> None:
     ):
         command += [option, str(value)]
     command += ["--merges-tcp"] * device.partial_checksums + ["--merges-udp"] * device.udp_segmentation
-    run_pump(command, drop_privileges)
+    run_pump(command, lambda: open_udp_socket(0, bool(arguments.offload)), drop_privileges)
 
 
 def drop_privileges() -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from app.dataplane.counters import Counters
 from app.dataplane.outbound import Outbound
-from app.dataplane.peer_table import Interface, PeerTable, SocketAddress
+from app.dataplane.peer_table import Interface, Path, PeerTable
 from app.dataplane.udp_port import UdpPort
 from app.ipc.schema import (
     MAX_IPC_FRAME,
@@ -40,6 +40,7 @@ from app.ipc.schema import (
     SetPeerPath,
     Statistics,
     UdpEndpoint,
+    UseSockets,
 )
 from app.protocol.tunnel import make_session
 from app.protocol.wire import ENGINE_MESSAGE, DatagramType, LocalProtocolError, RemoteProtocolError, checked_endpoint
@@ -166,6 +167,7 @@ class Requests:
             RemovePeer: self._remove_peer,
             SendDatagram: self._send_datagram,
             SendMessage: self._send_message,
+            UseSockets: self._use_sockets,
             ReadStatistics: self._statistics,
         }
 
@@ -218,7 +220,7 @@ class Requests:
         path = self._path(request.endpoint)
         if path is None:
             return _failed(request, "endpoint", "The endpoint cannot be reached from this socket.")
-        peer.path = peer.told_path = path
+        peer.use_path(path, min(request.mtu, self._interface.mtu))
         return Done(request=request.request)
 
     def _set_broadcast(self, request: SetPeerBroadcast) -> Reply:
@@ -230,8 +232,9 @@ class Requests:
 
     def _send_datagram(self, request: SendDatagram) -> Reply:
         kind = request.data[0]
-        if kind >= 0x40 and kind != DatagramType.HANDSHAKE:
-            return _failed(request, "datagram", "Only STUN and handshake datagrams may be sent.")
+        to_relay = kind == DatagramType.RELAY and not request.endpoint.relay
+        if kind >= 0x40 and kind != DatagramType.HANDSHAKE and not to_relay:
+            return _failed(request, "datagram", "Only STUN, handshakes and words to a relay itself may be sent.")
         path = self._path(request.endpoint)
         if path is None:
             self._counters["drop-endpoint"] += 1
@@ -252,8 +255,16 @@ class Requests:
         if path is None:
             self._counters["drop-endpoint"] += 1
             return Done(request=request.request)
-        self._port.send_one(session.tunnel.seal(request.payload), path)
+        send = self._port.send_whole if request.whole else self._port.send_one
+        send(session.tunnel.seal(request.payload), path)
         peer.count_sent(1, len(request.payload), self._now)
+        return Done(request=request.request)
+
+    def _use_sockets(self, request: UseSockets) -> Reply:
+        enough = self._port.use_sockets(request.numbers)
+        self._outbound.forward(self._now)  # what waited for a socket that is closed now holds nothing up any more
+        if not enough:
+            return _failed(request, "no-sockets", "The system gives no more UDP sockets.")
         return Done(request=request.request)
 
     def _statistics(self, request: ReadStatistics) -> Reply:
@@ -272,11 +283,12 @@ class Requests:
         ]
         return Statistics(request=request.request, now=self._now, counters=dict(self._counters), peers=peers)
 
-    def _path(self, endpoint: UdpEndpoint) -> SocketAddress | None:
+    def _path(self, endpoint: UdpEndpoint) -> Path | None:
         try:
-            return self._table.socket_address(checked_endpoint(endpoint.host, endpoint.port))
+            checked = checked_endpoint(*endpoint)
         except RemoteProtocolError:
             return None
+        return self._table.path(checked) if checked.socket in self._port.sockets else None
 
 
 def _failed(request: PumpRequest, code: str, message: str) -> Failed:

@@ -11,7 +11,7 @@ COUNTERS: Final = (
     "drop-destination",  # from the adapter: not in the virtual network
     "drop-no-session",  # to a peer without a session, and no room to hold the packet
     "drop-stale",  # held for a session that came too late
-    "drop-too-big",  # larger than the MTU; answered with "packet too big"
+    "drop-too-big",  # larger than the MTU of the adapter or of the path; answered with "packet too big"
     "drop-broadcast-rate",  # broadcast or multicast beyond the rate
     "drop-session-exhausted",  # the session has no ids left
     "drop-standing-queue",  # one TCP segment, to tell a sender that the pump does not keep up
@@ -19,7 +19,8 @@ COUNTERS: Final = (
     "drop-udp-unreachable",  # the system has no route to the endpoint
     "drop-udp-refused",  # the system refused the datagram for another reason
     "drop-endpoint",  # no endpoint this socket can send to
-    "drop-unknown-datagram",  # neither STUN nor handshake nor tunnel data
+    "drop-no-socket",  # the path's extra socket is closed
+    "drop-unknown-datagram",  # neither STUN nor handshake nor tunnel data, nor a word of a relay itself
     "drop-unknown-session",  # receiver index of no session
     "drop-malformed",  # tunnel data or a packet in it that is not well formed
     "drop-not-authentic",  # not sealed by the peer
@@ -29,7 +30,7 @@ COUNTERS: Final = (
     "drop-message-rate",  # engine messages of a peer beyond the rate
     "drop-tun-full",  # the adapter took no more packets
     "drop-tun-refused",  # the adapter refused the packet
-    "drop-engine-busy",  # STUN or handshake datagrams beyond the rate, or the engine reads too slowly
+    "drop-engine-busy",  # STUN, handshake and relay datagrams beyond the rate, or the engine reads too slowly
     "notifications-lost",  # the engine reads too slowly
     "tun-reads",
     "tun-writes",

@@ -1,7 +1,7 @@
 """Datagrams from the UDP socket become packets for the adapter, or go to the engine.
 
 1. Receive one datagram, or a whole train that the kernel gathered (UDP_GRO).
-2. Find the session by the receiver index and open every slot of the train in place.
+2. Find the session by the receiver index and open every slot of the train in place, behind its relay id if it has one.
 3. Accept only what comes from the peer's virtual address and goes to us.
 4. Successive segments that the sender marked CONTINUES go to the adapter as one super packet: the first whole, of the
    others the payload, in one system call and without copying.
@@ -12,7 +12,7 @@ Buffer ownership: the one buffer holds the train until it has been written; noth
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 
 from app.dataplane.counters import Counters, TokenBucket
@@ -31,7 +31,7 @@ from app.dataplane.ip_packet import (
     ones_complement_sum,
     transport_offset,
 )
-from app.dataplane.peer_table import Interface, PeerSession, PeerTable, SocketAddress, endpoint_of
+from app.dataplane.peer_table import PATIENCE, Interface, Path, PeerSession, PeerTable, SocketAddress, endpoint_of
 from app.dataplane.standing_queue import StandingQueue
 from app.dataplane.super_packet import GSO_ECN, GSO_TCP4, GSO_TCP6, GSO_UDP, NEEDS_CHECKSUM, VNET_HEADER
 from app.ipc.schema import (
@@ -40,10 +40,8 @@ from app.ipc.schema import (
     MessageReceived,
     Notification,
     SessionConfirmed,
-    UdpEndpoint,
 )
 from app.protocol.tunnel import (
-    AEAD_HEADER,
     AEAD_OVERHEAD,
     MIN_DATAGRAM,
     RECEIVER_INDEX,
@@ -52,19 +50,29 @@ from app.protocol.tunnel import (
     header_word,
     successive_runs,
 )
-from app.protocol.wire import ENGINE_MESSAGE, MAX_DATAGRAM, DataFlag, DatagramType, RemoteProtocolError
+from app.protocol.wire import (
+    ENGINE_MESSAGE,
+    MAX_DATAGRAM,
+    MIN_RELAY_ID,
+    RELAY_ID_LENGTH,
+    DataFlag,
+    DatagramType,
+    RemoteProtocolError,
+)
 
 MAX_RECEIVES = 4
 """Trains taken from the socket in one turn of the loop."""
 MAX_SEGMENTS = 128
 """Segments the kernel may gather in one train (Linux 6.9; 64 before)."""
 MAX_LAYOUTS = 16
-"""Slot lengths whose views are kept."""
+"""Slot lengths, with and without a relay id, whose views are kept."""
 MAX_MESSAGE = 1_400
 """Bytes in an engine message: the schema's limit."""
 ENGINE_RATE, ENGINE_BURST = 2_000.0, 500.0
-"""STUN and handshake datagrams a second that reach the engine."""
+"""STUN, handshake and relay datagrams a second that reach the engine."""
 
+_RELAYED = MIN_RELAY_ID >> 24
+"""The lowest first byte of a relay id."""
 _UDP_GRO = 104
 _GRO_SIZE = Struct("=i")
 _ANCILLARY_ROOM = socket.CMSG_SPACE(_GRO_SIZE.size)
@@ -75,19 +83,25 @@ _KNOWN_WORDS = frozenset(header_word(flags) for flags in range(4))
 
 
 class _Layout:
-    """Views of a train with slots of one length, and how all its headers are read at once."""
+    """Views of a train with slots of one length, and how all its headers are read at once.
 
-    def __init__(self, view: memoryview, slot: int) -> None:
-        self.slots = Slots(view, slot, min(MAX_SEGMENTS, len(view) // slot))
+    `lead` is the length of a relay id if each slot begins with one, else 0.
+    """
+
+    def __init__(self, view: memoryview, slot: int, lead: int) -> None:
+        self.slots = Slots(view, slot, min(MAX_SEGMENTS, len(view) // slot), lead)
+        self._header = "IIIQ" if lead else "IIQ"
+        self.fields = len(self._header)
+        """How many fields of a slot are read."""
         self._headers: dict[int, Struct] = {}
         self._payloads: dict[int, list[memoryview]] = {}
 
     def headers(self, count: int) -> Struct:
-        """(word, receiver index, id) of `count` slots, one after another."""
+        """(relay id if there is one, word, receiver index, id) of `count` slots, one after another."""
         struct = self._headers.get(count)
         if struct is None:
-            gap = self.slots.slot - AEAD_HEADER.size
-            struct = self._headers[count] = Struct("!" + f"IIQ{gap}x" * (count - 1) + "IIQ")
+            gap = self.slots.slot - Struct("!" + self._header).size
+            struct = self._headers[count] = Struct("!" + f"{self._header}{gap}x" * (count - 1) + self._header)
         return struct
 
     def payloads(self, header: int) -> list[memoryview]:
@@ -104,7 +118,7 @@ class Inbound:
     def __init__(
         self,
         tun: int,
-        sock: socket.socket,
+        sockets: Mapping[int, socket.socket],
         table: PeerTable,
         interface: Interface,
         counters: Counters,
@@ -113,7 +127,7 @@ class Inbound:
         segmentation: tuple[bool, bool],
     ) -> None:
         self._tun = tun
-        self._socket = sock
+        self._sockets = sockets
         self._table = table
         self._interface = interface
         self._counters = counters
@@ -124,18 +138,19 @@ class Inbound:
         self._vnet = bytearray(VNET_HEADER.size)
         self._buffer = bytearray(2 * 65_536)
         self._view = memoryview(self._buffer)
-        self._layouts: dict[int, _Layout] = {}
+        self._layouts: dict[tuple[int, int], _Layout] = {}
         self._queue = StandingQueue()
         self._now = 0.0
 
-    def receive(self, now: float) -> None:
-        """Take what the socket has, up to MAX_RECEIVES trains, and deliver it."""
+    def receive(self, now: float, number: int = 0) -> None:
+        """Take what socket `number` has, up to MAX_RECEIVES trains, and deliver it."""
         self._now = now
+        sock = self._sockets[number]
         receives = 0
         self._queue.begin(now)
         while receives < MAX_RECEIVES:
             try:
-                length, ancillary, _, path = self._socket.recvmsg_into((self._view,), _ANCILLARY_ROOM)
+                length, ancillary, _, address = sock.recvmsg_into((self._view,), _ANCILLARY_ROOM)
             except BlockingIOError:
                 self._queue.emptied()
                 break
@@ -144,36 +159,48 @@ class Inbound:
             for level, kind, data in ancillary:
                 if level == socket.IPPROTO_UDP and kind == _UDP_GRO:
                     (slot,) = _GRO_SIZE.unpack(data)
-            self._handle(length, slot, path)
+            self._handle(length, slot, address, number)
         self._counters["udp-receives"] += receives
 
-    def _handle(self, length: int, slot: int, path: SocketAddress) -> None:
-        """One train of `length` bytes in slots of `slot` bytes, all from one endpoint."""
-        kind = self._buffer[0]
-        is_train = length > slot >= AEAD_OVERHEAD and kind == DatagramType.DATA
-        if is_train and self._open_train(length, slot, path):
-            return
+    def _handle(self, length: int, slot: int, address: SocketAddress, number: int) -> None:
+        """One train of `length` bytes in slots of `slot` bytes, all from one address."""
+        if length > slot:
+            kind = self._buffer[0]
+            if kind == DatagramType.DATA and self._open_train(length, slot, (address, b"", number)):
+                return
+            if kind >= _RELAYED and self._open_train(length, slot, (address, self._relay_id(0), number)):
+                return
         for start in range(0, length, slot or 1):
-            self._datagram(start, min(start + slot, length), path)
+            self._datagram(start, min(start + slot, length), address, number)
 
-    def _datagram(self, start: int, end: int, path: SocketAddress) -> None:
+    def _datagram(self, start: int, end: int, address: SocketAddress, number: int) -> None:
+        """A single datagram, perhaps behind a relay id. A relay's own words and relay ids are never behind one."""
         kind = self._buffer[start]
+        relay = b""
+        if kind >= _RELAYED and end - start > RELAY_ID_LENGTH:
+            relay = self._relay_id(start)
+            start += RELAY_ID_LENGTH
+            kind = self._buffer[start]
+        path = (address, relay, number)
         if kind == DatagramType.DATA:
             self._open_one(start, end, path)
-        elif kind < 0x40 or kind == DatagramType.HANDSHAKE:
+        elif kind < 0x40 or kind == DatagramType.HANDSHAKE or (kind == DatagramType.RELAY and not relay):
             self._to_engine(bytes(self._view[start:end]), path)
         else:
             self._counters["drop-unknown-datagram"] += 1
 
-    def _to_engine(self, datagram: bytes, path: SocketAddress) -> None:
+    def _relay_id(self, start: int) -> bytes:
+        return bytes(self._view[start : start + RELAY_ID_LENGTH])
+
+    def _to_engine(self, datagram: bytes, path: Path) -> None:
         if len(datagram) > MAX_DATAGRAM:
             self._counters["drop-unknown-datagram"] += 1
         elif self._strangers.take(self._now):
-            self._notify(DatagramReceived(UdpEndpoint(*endpoint_of(path)), datagram))
+            self._notify(DatagramReceived(endpoint_of(path), datagram))
         else:
             self._counters["drop-engine-busy"] += 1
 
-    def _open_one(self, start: int, end: int, path: SocketAddress) -> None:
+    def _open_one(self, start: int, end: int, path: Path) -> None:
         """A single datagram of tunnel data."""
         if end - start < MIN_DATAGRAM:
             self._counters["drop-malformed"] += 1
@@ -193,33 +220,38 @@ class Inbound:
             self._count(session, 1, len(packet))
             self._deliver_one(session, memoryview(bytearray(packet)), bool(flags & DataFlag.PARTIAL_CHECKSUM), path)
 
-    def _open_train(self, length: int, slot: int, path: SocketAddress) -> bool:
+    def _open_train(self, length: int, slot: int, path: Path) -> bool:
         """The usual train: one session, ids that grow and are above all before; segments may be missing.
 
         False, and nothing done, if it is another.
         """
-        (index,) = RECEIVER_INDEX.unpack_from(self._buffer)
+        lead = len(path[1])
+        overhead = lead + AEAD_OVERHEAD
+        (index,) = RECEIVER_INDEX.unpack_from(self._buffer, lead)
         session = self._table.sessions.get(index)
         if session is None or session.aead is None:  # before a stranger's slot length costs us a layout
             return False
-        layout = self._layouts.get(slot) or self._new_layout(slot)
         count = -(-length // slot)
         last = length - (count - 1) * slot
-        if count > len(layout.slots.texts) or last < AEAD_OVERHEAD:
+        if last < overhead:
+            return False
+        layout = self._layouts.get((slot, lead)) or self._new_layout(slot, lead)
+        if count > len(layout.slots.texts):
             return False
         fields = layout.headers(count).unpack_from(self._buffer)
-        words, ids = fields[0::3], fields[2::3]
-        if fields[1::3].count(index) != count:
+        step = layout.fields
+        words, ids = fields[step - 3 :: step], fields[step - 1 :: step]
+        if fields[step - 2 :: step].count(index) != count or (lead and fields[::step].count(fields[0]) != count):
             return False
         window = session.tunnel.window
         runs = successive_runs(ids)
         if ids[0] <= window.newest or not runs or not _KNOWN_WORDS.issuperset(words):
             return False
         slots = layout.slots
-        texts, sealed = slots.cut(count, last - AEAD_OVERHEAD)
+        texts, sealed = slots.cut(count, last - overhead)
         opened = session.aead.open_train(slots.headers, sealed, texts, ids)
         if opened:
-            size = opened * (slot - AEAD_OVERHEAD) - (slot - last if opened == count else 0)
+            size = opened * (slot - overhead) - (slot - last if opened == count else 0)
             self._count(session, opened, size)
             for start, stop in runs:
                 if start < opened:
@@ -228,13 +260,13 @@ class Inbound:
         if opened < count:
             self._counters["drop-not-authentic"] += 1
             for start in range((opened + 1) * slot, length, slot):
-                self._open_one(start, min(start + slot, length), path)
+                self._open_one(start + lead, min(start + slot, length), path)
         return True
 
-    def _new_layout(self, slot: int) -> _Layout:
+    def _new_layout(self, slot: int, lead: int) -> _Layout:
         if len(self._layouts) >= MAX_LAYOUTS:
             self._layouts.clear()
-        layout = self._layouts[slot] = _Layout(self._view, slot)
+        layout = self._layouts[slot, lead] = _Layout(self._view, slot, lead)
         return layout
 
     def _count(self, session: PeerSession, packets: int, size: int) -> None:
@@ -255,7 +287,7 @@ class Inbound:
         words: Sequence[int],
         start: int,
         end: int,
-        path: SocketAddress,
+        path: Path,
     ) -> None:
         """Segments `start` to `end`, of successive ids: split them into runs, each a segment and what continues it."""
         while start < end:
@@ -274,7 +306,7 @@ class Inbound:
                     self._deliver_one(session, text, partial, path)
             start = stop
 
-    def _deliver_one(self, session: PeerSession, text: memoryview, partial: bool, path: SocketAddress) -> None:
+    def _deliver_one(self, session: PeerSession, text: memoryview, partial: bool, path: Path) -> None:
         """One packet or engine message."""
         if len(text) and text[0] == ENGINE_MESSAGE:
             self._message(session, bytes(text), path)
@@ -288,7 +320,7 @@ class Inbound:
             self._counters["drop-malformed"] += 1
             return
         if transport and len(text) >= minimum and minimum - transport == 20:
-            clamp_mss(text, 0, len(text), self._interface.mtu, partial)
+            clamp_mss(text, 0, len(text), session.peer.mtu, partial)
         if not partial:
             VNET_HEADER.pack_into(self._vnet, 0, 0, 0, 0, 0, 0, 0)
         elif self._merges_tcp:
@@ -299,14 +331,14 @@ class Inbound:
             VNET_HEADER.pack_into(self._vnet, 0, 0, 0, 0, 0, 0, 0)
         self._write((self._vnet, text))
 
-    def _message(self, session: PeerSession, message: bytes, path: SocketAddress) -> None:
+    def _message(self, session: PeerSession, message: bytes, path: Path) -> None:
         if len(message) > MAX_MESSAGE:
             self._counters["drop-malformed"] += 1
             return
         if not session.peer.notices.take(self._now):
             self._counters["drop-message-rate"] += 1
             return
-        endpoint = UdpEndpoint(*endpoint_of(path))
+        endpoint = endpoint_of(path)
         self._notify(MessageReceived(session.peer.address, session.tunnel.local_index, endpoint, message))
 
     def _deliver_run(
@@ -316,7 +348,7 @@ class Inbound:
         texts: Sequence[memoryview],
         start: int,
         partial: bool,
-        path: SocketAddress,
+        path: Path,
     ) -> bool:
         """Several segments as one super packet. False, and nothing done, if they can only go one by one."""
         first, last = texts[0], texts[-1]
@@ -387,12 +419,13 @@ class Inbound:
             self._counters["drop-inner-destination"] += 1
         return from_peer and for_us
 
-    def _check_path(self, session: PeerSession, path: SocketAddress) -> None:
-        """Tell once when a peer's packets come from elsewhere than we send."""
+    def _check_path(self, session: PeerSession, path: Path) -> None:
+        """IP packets of a peer came: its silence is over. Tell once when they come from elsewhere than we send."""
         peer = session.peer
+        peer.patience = PATIENCE
         if path not in (peer.path, peer.told_path) and peer.notices.take(self._now):
             peer.told_path = path
-            self._notify(EndpointChanged(peer.address, UdpEndpoint(*endpoint_of(path))))
+            self._notify(EndpointChanged(peer.address, endpoint_of(path)))
 
     def _write(self, parts: Sequence[bytearray | memoryview]) -> None:
         try:

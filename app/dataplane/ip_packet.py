@@ -90,11 +90,16 @@ def _find_mss(buffer: bytearray | memoryview, at: int, end: int) -> int:
     return 0
 
 
+def may_be_fragmented(buffer: bytes | bytearray, start: int) -> bool:
+    """Whether the IP header lets routers fragment the packet: IPv4 without "don't fragment"."""
+    return buffer[start] >> 4 == 4 and not buffer[start + 6] & 0x40
+
+
 def packet_too_big(packet: bytes, mtu: int) -> bytes | None:
     """The ICMP answer to `packet`, which exceeds `mtu`, as from its destination; None where none is due."""
     if packet[0] >> 4 == 6:
         return _packet_too_big6(packet, mtu)
-    if not packet[6] & 0x40:  # without "don't fragment" the sender expects fragments, not an answer
+    if may_be_fragmented(packet, 0):  # the sender expects fragments, not an answer
         return None
     body = Struct("!BBHHH").pack(3, 4, 0, 0, mtu) + packet[:_TOO_BIG_QUOTE4]
     body = body[:2] + UINT16.pack(65_535 - ones_complement_sum(body)) + body[4:]

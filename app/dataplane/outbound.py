@@ -11,7 +11,7 @@ While the socket is full nothing is read and nothing gathered, so a waiting trai
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from struct import Struct
 from typing import Any
@@ -28,10 +28,11 @@ from app.dataplane.ip_packet import (
     clamp_mss,
     complete_checksum,
     is_tcp,
+    may_be_fragmented,
     packet_too_big,
     transport_offset,
 )
-from app.dataplane.peer_table import Interface, PeerSession, PeerTable
+from app.dataplane.peer_table import Interface, Peer, PeerSession, PeerTable
 from app.dataplane.staging import Staging
 from app.dataplane.standing_queue import StandingQueue
 from app.dataplane.super_packet import (
@@ -43,10 +44,11 @@ from app.dataplane.super_packet import (
     Shape,
     ShapeKey,
 )
-from app.dataplane.udp_port import MAX_TRAIN_BYTES, MAX_TRAIN_SEGMENTS, UdpPort
-from app.ipc.schema import Notification
+from app.dataplane.udp_port import UdpPort, train_limit, with_relay_id
+from app.ipc.schema import Notification, PeerQuiet
+from app.protocol.suites import Buffer
 from app.protocol.tunnel import AEAD_OVERHEAD, Slots, header_word
-from app.protocol.wire import DataFlag
+from app.protocol.wire import RELAY_ID_LENGTH, DataFlag
 
 MAX_READS = 64
 """Packets taken from the adapter in one turn of the loop."""
@@ -82,6 +84,7 @@ class Outbound:
         self._peers = table.peers
         self._interface = interface
         self._counters = counters
+        self._notify = notify
         self._staging = Staging(counters, notify)
         self._broadcaster = Broadcaster(port, table, counters)
         self._buffer = bytearray(2 * 65_536 + TEXT)
@@ -145,14 +148,15 @@ class Outbound:
         if session is None:
             return
         count = len(self._words)
-        slots = self._slots_of(self._slot) if count > 1 or session.aead is None else None
-        if slots is None and session.aead is not None:
-            total = self._slot
-            session.aead.seal_in_place(self._view[:total], self._words[0])
-            session.peer.count_sent(1, self._last, self._now)
-            self._port.send_train((self._view[:total],), total, total, session.peer.path)
-        elif slots is not None:
-            self._send_slots(session, slots, count, self._last, self._words)
+        if count > 1 or session.aead is None:
+            self._send_slots(session, self._slots_of(self._slot), count, self._last, self._words)
+        else:
+            datagram = self._view[: self._slot]
+            session.aead.seal_in_place(datagram, self._words[0])
+            self._count_sent(session.peer, 1, self._last)
+            path = session.peer.path
+            total = len(path[1]) + self._slot
+            self._port.send_train((path[1], datagram) if path[1] else (datagram,), total, total, path)
         self._session = self._flow = None
         self._words.clear()
         self._start = TEXT
@@ -206,8 +210,8 @@ class Outbound:
             self._unroutable(destination, start, length)
         elif buffer[start - VNET_HEADER.size + 1] != GSO_NONE:
             self._super_packet(session, start, length)
-        elif length > self._interface.mtu:
-            self._too_big(start, length)
+        elif length > session.peer.mtu and self._is_too_big(session.peer, start, length):
+            return
         else:
             word = self._prepare(session, start, length, transport, protocol, fields)
             self._append(session, start, length, word)
@@ -219,7 +223,7 @@ class Outbound:
         buffer = self._buffer
         partial = buffer[start - VNET_HEADER.size] & NEEDS_CHECKSUM
         if protocol == TCP and transport and buffer[start + transport + 13] & SYN:
-            clamp_mss(buffer, start, length, self._interface.mtu, bool(partial))
+            clamp_mss(buffer, start, length, session.peer.mtu, bool(partial))
         if not partial:
             return _PLAIN
         if not session.partial_checksums or not transport or protocol not in (TCP, UDP):
@@ -254,7 +258,7 @@ class Outbound:
             if start != TEXT:
                 self._view[TEXT : TEXT + length] = self._view[start : start + length]
             self._session, self._slot, self._flow = session, slot, flow
-            self._room = min(MAX_TRAIN_SEGMENTS, MAX_TRAIN_BYTES // slot)
+            self._room = train_limit(slot)
             if word == _CONTINUES:
                 word = _PARTIAL
         self._words.append(word)
@@ -266,7 +270,7 @@ class Outbound:
 
     def _super_packet(self, session: PeerSession, start: int, length: int) -> None:
         """One packet that stands for many: a train of its own."""
-        shape = self._shape_of(start, length)
+        shape = self._shape_of(session.peer, start, length)
         if shape is None:
             return
         if session.tunnel.exhausted:
@@ -292,7 +296,7 @@ class Outbound:
             return bytes(self._view[start - VNET_HEADER.size : start + length])
         return bytes(self._view[VNET:TEXT]) + self._expected.gather(length)
 
-    def _shape_of(self, start: int, length: int) -> Shape | None:
+    def _shape_of(self, peer: Peer, start: int, length: int) -> Shape | None:
         """The shape of the super packet at `start`; None if it is refused, and counted."""
         buffer = self._buffer
         _, _, _, payload, transport, _ = VNET_HEADER.unpack_from(buffer, start - VNET_HEADER.size)
@@ -301,8 +305,11 @@ class Outbound:
             return None
         tcp = is_tcp(buffer, start)
         header = transport + ((buffer[start + transport + 12] >> 4) * 4 if tcp else 8)
-        if header + payload > self._interface.mtu or length <= header:
-            self._too_big(start, length)
+        if length <= header:
+            self._counters["drop-not-ip"] += 1
+            return None
+        segment = min(header + payload, length)
+        if segment > peer.mtu and self._is_too_big(peer, start, segment):
             return None
         key = ShapeKey(buffer[start] >> 4, tcp, transport, header, payload)
         shape = self._shapes.get(key)
@@ -347,34 +354,51 @@ class Outbound:
             texts, sealed, headers = texts[skip:], sealed[skip:], headers[skip:]
             self._counters["drop-standing-queue"] += skip
             count -= skip
-        total = end - begin
+        slot, total = slots.slot, end - begin
         peer = session.peer
-        peer.count_sent(count, total - count * AEAD_OVERHEAD, self._now)
+        path = peer.path
+        self._count_sent(peer, count, total - count * AEAD_OVERHEAD)
+        parts: tuple[Sequence[Buffer], ...]
+        train: Sequence[Buffer]
         if session.aead is None:
-            datagrams = [session.tunnel.seal(text) for text in texts]
-            self._port.send_train(datagrams, len(datagrams[0]), sum(map(len, datagrams)), peer.path)
+            train = [session.tunnel.seal(text) for text in texts]
+            slot, total, parts = len(train[0]), sum(map(len, train)), (train,)
         else:
             session.aead.seal_train(headers, texts, sealed, words)
-            self._port.send_train((self._view[begin:end],), slots.slot, total, peer.path)
+            train, parts = (self._view[begin:end],), (headers[:count], sealed)
+        if path[1]:
+            train = with_relay_id(path[1], *parts)
+            slot, total = slot + RELAY_ID_LENGTH, total + count * RELAY_ID_LENGTH
+        self._port.send_train(train, slot, total, path)
+
+    def _count_sent(self, peer: Peer, packets: int, size: int) -> None:
+        peer.count_sent(packets, size, self._now)
+        if peer.is_quiet(self._now):
+            self._notify(PeerQuiet(peer.address))
 
     def _slots_of(self, slot: int) -> Slots:
         slots = self._slots.get(slot)
         if slots is None:
             if len(self._slots) >= MAX_SHAPES:
                 self._slots.clear()
-            limit = min(MAX_TRAIN_SEGMENTS, MAX_TRAIN_BYTES // slot)
-            slots = self._slots[slot] = Slots(self._view, slot, limit)
+            slots = self._slots[slot] = Slots(self._view, slot, train_limit(slot))
         return slots
 
-    def _too_big(self, start: int, length: int) -> None:
-        """Tell the sender of a packet that exceeds the MTU."""
+    def _is_too_big(self, peer: Peer, start: int, length: int) -> bool:
+        """Tell the sender of a packet, or of segments, of `length` bytes that they exceed the MTU of the peer's path.
+
+        False for what may be fragmented: it goes out as it is, and the datagram around it is fragmented on its way.
+        """
+        if length <= self._interface.mtu and may_be_fragmented(self._buffer, start):
+            return False
         self._counters["drop-too-big"] += 1
-        answer = packet_too_big(self._whole(start, length)[VNET_HEADER.size :], self._interface.mtu)
+        answer = packet_too_big(self._whole(start, length)[VNET_HEADER.size :], peer.mtu)
         if answer is not None:
             try:
                 os.write(self._tun, bytes(VNET_HEADER.size) + answer)
             except OSError:
                 self._counters["drop-tun-refused"] += 1
+        return True
 
     def _unroutable(self, destination: int, start: int, length: int) -> None:
         """Broadcast, a peer without a session, or an address outside the virtual network."""

@@ -4,14 +4,22 @@ Plain objects that the pump changes between packets; nothing here does I/O. Used
 """
 
 from app.dataplane.counters import TokenBucket
+from app.ipc.schema import UdpEndpoint
 from app.protocol.tunnel import AeadSession, TunnelSession
-from app.protocol.wire import Endpoint
+from app.protocol.wire import RELAY_ID_LENGTH, Endpoint
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 """As the UDP socket reports it: two fields of an IPv4 socket, four of an IPv6 one."""
+Path = tuple[SocketAddress, bytes, int]
+"""How datagrams go or came: the address, the relay id in front of each (empty for none), the number of the own socket.
+
+A plain tuple: one is made for each train that comes, and compared with the peer's.
+"""
 
 NOTICE_RATE, NOTICE_BURST = 1_000.0, 1_000.0
 """What the engine is told a second because of one peer: its engine messages and moves. Chat stays far below."""
+PATIENCE, MAX_PATIENCE = 1.0, 32.0
+"""Seconds in which something must come back from a peer that packets are sent to, at first and at last."""
 
 
 class Interface:
@@ -36,11 +44,14 @@ class Peer:
 
     __slots__ = (
         "address",
+        "asked",
         "broadcast",
         "last_received",
         "last_sent",
+        "mtu",
         "notices",
         "path",
+        "patience",
         "received_bytes",
         "received_packets",
         "sending",
@@ -50,11 +61,16 @@ class Peer:
         "told_path",
     )
 
-    def __init__(self, address: int, path: SocketAddress) -> None:
+    def __init__(self, address: int, path: Path, mtu: int) -> None:
         self.address = address
         self.path = path
         self.told_path = path
         """The endpoint that EndpointChanged last named, or the path."""
+        self.mtu = mtu
+        """Bytes in the largest IP packet that the path carries in one piece."""
+        self.asked = 0.0
+        """When the first IP packet was sent to which nothing has come back."""
+        self.patience = PATIENCE
         self.broadcast = True
         self.notices = TokenBucket(NOTICE_RATE, NOTICE_BURST)
         self.sessions: list[PeerSession] = []
@@ -72,6 +88,29 @@ class Peer:
         self.sent_packets += packets
         self.sent_bytes += size
         self.last_sent = now
+
+    def use_path(self, path: Path, mtu: int) -> None:
+        """Send over this path from now on."""
+        if path != self.path:
+            self.asked = 0.0
+            self.patience = PATIENCE
+        self.path = self.told_path = path
+        self.mtu = mtu
+
+    def is_quiet(self, now: float) -> bool:
+        """Whether to tell, as an IP packet is sent, that nothing comes back; each time it takes longer.
+
+        `patience` begins anew with an IP packet of the peer, not with its answer to a probe: else the silence of one
+        who only listens would be told every second.
+        """
+        if self.last_received >= self.asked:
+            self.asked = now
+            return False
+        if now - self.asked < self.patience:
+            return False
+        self.asked = now
+        self.patience = min(2 * self.patience, MAX_PATIENCE)
+        return True
 
 
 class PeerSession:
@@ -91,22 +130,22 @@ class PeerSession:
 class PeerTable:
     """All peers by address and all sessions by local index."""
 
-    __slots__ = ("family6", "peers", "sessions")
+    __slots__ = ("family6", "mtu", "peers", "sessions")
 
-    def __init__(self, family6: bool) -> None:
+    def __init__(self, family6: bool, mtu: int) -> None:
         self.family6 = family6
-        """The UDP socket is an IPv6 one: IPv4 endpoints are written as mapped addresses."""
+        """The UDP sockets are IPv6 ones: IPv4 endpoints are written as mapped addresses."""
+        self.mtu = mtu
+        """The adapter's; a path's too until it is known."""
         self.peers: dict[int, Peer] = {}
         self.sessions: dict[int, PeerSession] = {}
 
-    def install(
-        self, address: int, path: SocketAddress, session: TunnelSession, confirmed: bool, partial: bool
-    ) -> Peer:
+    def install(self, address: int, path: Path, session: TunnelSession, confirmed: bool, partial: bool) -> Peer:
         """Add a session to the peer at `address`, made if it is new; its path becomes `path`."""
         peer = self.peers.get(address)
         if peer is None:
-            peer = self.peers[address] = Peer(address, path)
-        peer.path = peer.told_path = path
+            peer = self.peers[address] = Peer(address, path, self.mtu)
+        peer.use_path(path, peer.mtu if path == peer.path else self.mtu)
         entry = PeerSession(peer, session, confirmed, partial)
         peer.sessions.append(entry)
         self.sessions[session.local_index] = entry
@@ -143,15 +182,24 @@ class PeerTable:
             peer.sessions.clear()
             peer.sending = None
 
-    def socket_address(self, endpoint: Endpoint) -> SocketAddress | None:
-        """What the UDP socket takes for `endpoint`, in the form in which it reports it; None for an IPv6 one it
-        cannot reach."""
-        if ":" in endpoint.host:
-            return (endpoint.host, endpoint.port, 0, 0) if self.family6 else None
-        return (f"::ffff:{endpoint.host}", endpoint.port, 0, 0) if self.family6 else (endpoint.host, endpoint.port)
+    def path(self, endpoint: Endpoint) -> Path | None:
+        """The path to `endpoint`, just as inbound.py makes it of what comes from there.
+
+        None for an IPv6 address that an IPv4 socket cannot reach.
+        """
+        host, port, relay, number = endpoint
+        address: SocketAddress
+        if self.family6:
+            address = (host if ":" in host else f"::ffff:{host}", port, 0, 0)
+        elif ":" in host:
+            return None
+        else:
+            address = (host, port)
+        return address, relay.to_bytes(RELAY_ID_LENGTH) if relay else b"", number
 
 
-def endpoint_of(address: SocketAddress) -> Endpoint:
-    """The endpoint of an address that the UDP socket reported."""
-    host = address[0]
-    return Endpoint(host[7:] if host.startswith("::ffff:") and "." in host else host, address[1])
+def endpoint_of(path: Path) -> UdpEndpoint:
+    """The endpoint at the far end of a path, as the engine is told of it."""
+    address, relay, number = path
+    host = address[0].removeprefix("::ffff:") if "." in address[0] else address[0]
+    return UdpEndpoint(host, address[1], int.from_bytes(relay), number)

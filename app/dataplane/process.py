@@ -1,4 +1,4 @@
-"""The pump process: `python -m app pump --tun-fd N --udp-fd N --control-fd N ...`.
+"""The pump process: `--tun-fd N --udp-fd N --control-fd N ...`.
 
 Started by the helper with inherited descriptors and no privileges; imports little, so that it starts fast and stays
 small. It takes no path, no name and no key on its command line: keys come over the control socket.
@@ -7,15 +7,15 @@ small. It takes no path, no name and no key on its command line: keys come over 
 import argparse
 import gc
 import socket
-import sys
 from collections.abc import Callable
 
 from app.dataplane.pump import Pump, PumpOptions
 
 
-def main(argv: list[str], before_run: Callable[[], None] = lambda: None) -> int:
+def main(argv: list[str], open_socket: Callable[[], socket.socket], before_run: Callable[[], None]) -> int:
     """Run the pump until its control socket closes; gives the exit status. `argv` is without the program's name.
 
+    `open_socket` makes a UDP socket like the one of `--udp-fd` at any port, after the privileges are gone.
     `before_run` is called when everything is loaded and made, before the first byte of the network is read: the
     launcher gives up its privileges there.
     """
@@ -33,6 +33,7 @@ def main(argv: list[str], before_run: Callable[[], None] = lambda: None) -> int:
         tun=arguments.tun_fd,
         udp=socket.socket(fileno=arguments.udp_fd),
         control=socket.socket(fileno=arguments.control_fd),
+        open_socket=open_socket,
         address=arguments.address,
         prefix_length=arguments.prefix_length,
         mtu=arguments.mtu,
@@ -49,7 +50,3 @@ def main(argv: list[str], before_run: Callable[[], None] = lambda: None) -> int:
         before_run()
         pump.run()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

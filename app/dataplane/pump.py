@@ -1,4 +1,4 @@
-"""The pump: one thread, one poll loop over the adapter, the UDP socket and the control socket.
+"""The pump: one thread, one poll loop over the adapter, the UDP sockets and the control socket.
 
 No timers: it sleeps until a descriptor is ready, so an idle pump costs nothing. It ends when the control socket closes
 or the adapter is gone. It uses descriptors that others made and needs no privilege. Started by process.py.
@@ -7,6 +7,7 @@ or the adapter is gone. It uses descriptors that others made and needs no privil
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from app.dataplane.control import Control, ControlClosed, Requests
@@ -29,6 +30,8 @@ class PumpOptions(NamedTuple):
     """The UDP socket, non-blocking, bound."""
     control: socket.socket
     """The pump's end of a stream socket pair."""
+    open_socket: Callable[[], socket.socket]
+    """Makes one more UDP socket, of the same family as `udp`; raises OSError."""
     address: int
     prefix_length: int
     mtu: int
@@ -44,15 +47,16 @@ class Pump:
     def __init__(self, options: PumpOptions) -> None:
         self._options = options
         counters = Counters()
-        table = PeerTable(family6=options.udp.family == socket.AF_INET6)
+        self._poll = select.poll()
+        table = PeerTable(options.udp.family == socket.AF_INET6, options.mtu)
         interface = Interface(options.address, options.prefix_length, options.mtu)
         options.control.setblocking(False)
-        self._port = UdpPort(options.udp, counters)
+        self._port = UdpPort(options.udp, counters, self._poll, options.open_socket)
         self._control = Control(options.control, counters)
         self._outbound = Outbound(options.tun, self._port, table, interface, counters, self._control.notify)
         self._inbound = Inbound(
             options.tun,
-            options.udp,
+            self._port.sockets,
             table,
             interface,
             counters,
@@ -65,9 +69,8 @@ class Pump:
 
     def run(self) -> None:
         """Carry packets until the control socket closes or the adapter is gone."""
-        tun, udp, control = self._options.tun, self._options.udp.fileno(), self._options.control.fileno()
-        poll = select.poll()
-        for fd in (tun, udp, control):
+        tun, control, poll = self._options.tun, self._options.control.fileno(), self._poll
+        for fd in (tun, control):
             poll.register(fd, select.POLLIN)
         blocked = False
         interest = select.POLLIN
@@ -80,27 +83,31 @@ class Pump:
                         if events & _BROKEN:
                             return
                         self._outbound.forward(self._now)
-                    elif fd == udp:
-                        self._turn_udp(events)
-                    else:
+                    elif fd == control:
                         self._control.receive(self._execute)
+                    else:
+                        self._turn_udp(fd, events)
                 self._control.send()
                 if blocked != self._port.blocked:
                     blocked = self._port.blocked
                     poll.modify(tun, 0 if blocked else select.POLLIN)
-                    poll.modify(udp, select.POLLIN | select.POLLOUT if blocked else select.POLLIN)
                 if interest != self._control.interest:
                     interest = self._control.interest
                     poll.modify(control, interest)
         except ControlClosed:
             return
+        finally:
+            self._port.use_sockets(())
 
-    def _turn_udp(self, events: int) -> None:
+    def _turn_udp(self, fd: int, events: int) -> None:
+        number = self._port.numbers.get(fd)
+        if number is None:
+            return  # closed in this very turn of the loop
         if events & select.POLLOUT:
             self._port.resume()
             self._outbound.forward(self._now)
         if events & ~select.POLLOUT:
-            self._inbound.receive(self._now)
+            self._inbound.receive(self._now, number)
 
     def _execute(self, request: PumpRequest) -> Reply:
         return self._requests.execute(request, self._now)

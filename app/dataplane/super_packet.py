@@ -16,7 +16,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from app.dataplane.ip_packet import CWR, FIN, PSH, UINT16, UINT32, complete_checksum, ones_complement_sum
-from app.dataplane.udp_port import MAX_TRAIN_BYTES, MAX_TRAIN_SEGMENTS
+from app.dataplane.udp_port import train_limit
 from app.protocol.tunnel import AEAD_OVERHEAD, Slots
 
 VNET_HEADER = Struct("=BBHHHH")
@@ -51,7 +51,7 @@ class Shape:
     def __init__(self, key: ShapeKey, view: memoryview) -> None:
         self.key = key
         slot = key.header + key.payload + AEAD_OVERHEAD
-        self.limit = min(MAX_TRAIN_SEGMENTS, MAX_TRAIN_BYTES // slot)
+        self.limit = train_limit(slot)
         self.slots = Slots(view, slot, self.limit)
         self.payloads = [text[key.header :] for text in self.slots.texts]
         rest = view[slot * self.limit : slot * self.limit + MAX_PACKET]

@@ -12,6 +12,7 @@ import sys
 from app.base.logs import set_up_logging
 from app.dataplane.process import main as run_pump
 from app.platform.linux.service import drop_privileges
+from app.platform.linux.tun import open_udp_socket
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
         drop_privileges(parent=helper)
         _tell_running()
 
-    return run_pump(arguments[1:], before_run)
+    return run_pump(arguments[1:], lambda: open_udp_socket(0, offload=True), before_run)
 
 
 def _tell_running() -> None:

@@ -188,7 +188,7 @@ def _with_checked_endpoint(request: PumpRequest) -> PumpRequest:
     endpoint: UdpEndpoint | None = getattr(request, "endpoint", None)
     if endpoint is None:
         return request
-    checked = checked_endpoint(endpoint.host, endpoint.port)
+    checked = checked_endpoint(*endpoint)
     return msgspec.structs.replace(request, endpoint=UdpEndpoint(*checked))
 
 

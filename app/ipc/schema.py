@@ -114,9 +114,10 @@ class DropSession(PumpRequest, frozen=True):
 
 
 class SetPeerPath(PumpRequest, frozen=True):
-    """Send to the peer over this endpoint from now on. Answered by Done or Failed `no-peer`.
+    """Send to the peer over this endpoint from now on. Answered by Done or Failed `no-peer`, `endpoint`.
 
-    IP packets larger than `mtu`, which the path cannot carry, are answered with "packet too big".
+    IP packets larger than `mtu`, which the path cannot carry in one piece, are answered with "packet too big"; those
+    of IPv4 that may be fragmented go out nevertheless. Installing a session over the same endpoint changes nothing.
     """
 
     peer: VirtualAddress
@@ -140,7 +141,8 @@ class RemovePeer(PumpRequest, frozen=True):
 class SendDatagram(PumpRequest, frozen=True):
     """Send STUN, a handshake fragment or a word to a relay; tunnel data (0x81) is refused. Answered by Done.
 
-    Done says that it was handed to the system or dropped with a counter; the network's refusals are no failure.
+    A word to a relay never travels over a relay. Done says that the datagram was handed to the system or dropped with
+    a counter; the network's refusals are no failure.
     """
 
     endpoint: UdpEndpoint
@@ -156,13 +158,16 @@ class SendMessage(PumpRequest, frozen=True):
     peer: VirtualAddress
     payload: EngineMessage
     endpoint: UdpEndpoint | None = None
+    whole: bool = False
+    """Not to be fragmented on the way: a message of n bytes arrives only if the path carries IP packets of n bytes."""
 
 
 class UseSockets(PumpRequest, frozen=True):
     """Have just these extra UDP sockets, each at a port of the system's choice: missing ones are opened, others closed.
 
-    What comes in on them is told and sorted like what comes on the one socket. Answered by Done, or by Failed
-    `no-sockets` if the system gives no more; then those that were opened stay.
+    What comes in on them is told and sorted like what comes on the one socket. What goes to a peer whose path has a
+    closed socket is lost until SetPeerPath. Answered by Done, or by Failed `no-sockets` if the system gives no more;
+    then those that were opened stay.
     """
 
     numbers: Annotated[tuple[ExtraSocket, ...], Meta(max_length=MAX_EXTRA_SOCKETS)]
@@ -286,9 +291,9 @@ class EndpointChanged(Notification, frozen=True):
 
 
 class PeerQuiet(Notification, frozen=True):
-    """Packets go to a peer and for a while nothing authentic has come back: its path may be dead.
+    """IP packets go to a peer and for a second nothing authentic has come back: its path may be dead.
 
-    Told when the next packet is sent, once for each silence.
+    Told when the next packet is sent; again at doubling intervals, up to about half a minute, until IP packets come.
     """
 
     peer: VirtualAddress

@@ -106,24 +106,26 @@ def successive_runs(ids: tuple[int, ...]) -> list[tuple[int, int]]:
 class Slots:
     """The views of a row of equal slots in a buffer, made once for each slot length and reused for every train.
 
-    `slot` is a suite 2 datagram's length; a text lies 16 bytes into its slot, whatever the suite.
+    `slot` is the length of a suite 2 datagram and of the `lead` in front of each, a relay id or nothing; a text lies
+    16 bytes into its datagram, whatever the suite.
     """
 
-    __slots__ = ("_buffer", "headers", "sealed", "slot", "texts")
+    __slots__ = ("_buffer", "_text", "headers", "sealed", "slot", "texts")
 
-    def __init__(self, buffer: memoryview, slot: int, count: int) -> None:
+    def __init__(self, buffer: memoryview, slot: int, count: int, lead: int = 0) -> None:
         self._buffer = buffer
         self.slot = slot
+        self._text = text = lead + 16
         starts = range(0, slot * count, slot)
-        self.headers = [buffer[start : start + 16] for start in starts]
-        self.texts = [buffer[start + 16 : start + slot - 16] for start in starts]
-        self.sealed = [buffer[start + 16 : start + slot] for start in starts]
+        self.headers = [buffer[start + lead : start + text] for start in starts]
+        self.texts = [buffer[start + text : start + slot - 16] for start in starts]
+        self.sealed = [buffer[start + text : start + slot] for start in starts]
 
     def cut(self, count: int, last: int) -> tuple[list[memoryview], list[memoryview]]:
         """The texts and the sealed texts (with tag) of a train of `count` slots, whose last text has `last` bytes."""
         texts, sealed = self.texts[:count], self.sealed[:count]
-        if last + AEAD_OVERHEAD < self.slot:
-            start = (count - 1) * self.slot + 16
+        if self._text + last + 16 < self.slot:
+            start = (count - 1) * self.slot + self._text
             texts[-1] = self._buffer[start : start + last]
             sealed[-1] = self._buffer[start : start + last + 16]
         return texts, sealed

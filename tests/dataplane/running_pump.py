@@ -33,7 +33,19 @@ class RunningPump:
         self.port = self._udp.getsockname()[1]
         self.endpoint = UdpEndpoint("127.0.0.1", self.peer.getsockname()[1])
         self.notifications: list[Notification] = []
-        pump = Pump(PumpOptions(self._tun.fileno(), self._udp, self._pump_end, OWN, 16, 1_400, True, True))
+        pump = Pump(
+            PumpOptions(
+                tun=self._tun.fileno(),
+                udp=self._udp,
+                control=self._pump_end,
+                open_socket=lambda: open_udp_socket(0, True),
+                address=OWN,
+                prefix_length=16,
+                mtu=1_400,
+                merges_tcp=True,
+                merges_udp=True,
+            )
+        )
         self._thread = threading.Thread(target=pump.run)
         self._last_request = 0
 

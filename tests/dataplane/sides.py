@@ -50,14 +50,14 @@ class Side:
         self.endpoint = Endpoint("127.0.0.1", self.udp.getsockname()[1])
         self.notifications: list[Notification] = []
         self.counters = Counters()
-        self.table = PeerTable(family6=self.udp.family == socket.AF_INET6)
+        self.table = PeerTable(self.udp.family == socket.AF_INET6, 1_400)
         interface = Interface(address, 16, 1_400)
-        self.port = UdpPort(self.udp, self.counters)
+        self.port = UdpPort(self.udp, self.counters, select.poll(), lambda: open_udp_socket(0, merges))
         notify = self.notifications.append
         self.outbound = Outbound(self.tun.fileno(), self.port, self.table, interface, self.counters, notify)
         self.inbound = Inbound(
             self.tun.fileno(),
-            self.udp,
+            self.port.sockets,
             self.table,
             interface,
             self.counters,
@@ -68,6 +68,7 @@ class Side:
 
     def close(self) -> None:
         """Close every descriptor."""
+        self.port.use_sockets(())
         for end in (self.system, self.tun, self.udp):
             end.close()
 
@@ -118,8 +119,8 @@ class TwoSides:
         self.near.close()
         self.far.close()
 
-    def connect(self, far_confirmed: bool = True) -> None:
-        """Install one more session at both sides."""
+    def connect(self, far_confirmed: bool = True, relay: int = 0) -> None:
+        """Install one more session at both sides, over a relay id if one is given."""
         self._index += 10
         keys = os.urandom(SUITES[self.suite].keymat_length)
         partial = self.near.merges and self.far.merges
@@ -131,7 +132,7 @@ class TwoSides:
                 local_index=self._index + (1 if initiator else 2),
                 remote_index=self._index + (2 if initiator else 1),
             )
-            path = side.table.socket_address(other.endpoint)
+            path = side.table.path(other.endpoint._replace(relay=relay))
             assert path is not None
             side.table.install(other.address, path, session, initiator or far_confirmed, partial)
 

@@ -16,6 +16,7 @@ from app.ipc.schema import (
     DatagramReceived,
     Done,
     DropSession,
+    EndpointChanged,
     Failed,
     Hello,
     IpcMessage,
@@ -32,6 +33,7 @@ from app.ipc.schema import (
     SetPeerPath,
     Statistics,
     UdpEndpoint,
+    UseSockets,
     all_subclasses,
 )
 from tests.dataplane.packets import Flow, packet
@@ -40,6 +42,8 @@ from tests.dataplane.sides import NEAR, TwoSides, plain
 
 TO_PEER, FROM_PEER = Flow(OWN, PEER), Flow(PEER, OWN)
 NOWHERE = UdpEndpoint("not an address", 5)
+RELAY = 0xC0010203
+RELAY_ID = RELAY.to_bytes(4)
 
 
 def statistics(pump: RunningPump) -> Statistics:
@@ -136,12 +140,70 @@ def test_a_message_takes_the_peers_path_or_another() -> None:
 
 def test_the_engines_datagrams_leave_from_the_same_port() -> None:
     with RunningPump() as pump:
-        for data in (b"\x00\x01stun", b"\x80handshake"):
+        for data in (b"\x00\x01stun", b"\x80handshake", b"\x82word to a relay"):
             pump.ask(SendDatagram(request=1, endpoint=pump.endpoint, data=data), Done)
             received, sender = pump.peer.recvfrom(2_000)
             assert (received, sender) == (data, ("127.0.0.1", pump.port))
             pump.to_pump(data)
             assert pump.next_notification() == DatagramReceived(pump.endpoint, data)
+
+
+def test_a_peer_is_reached_over_a_relay() -> None:
+    with RunningPump() as pump:
+        session = pump.install()
+        relayed = pump.endpoint._replace(relay=RELAY)
+        pump.ask(SetPeerPath(request=1, peer=PEER, endpoint=relayed), Done)
+        pump.system.send(plain(packet(TO_PEER, b"there")))
+        datagram = pump.peer.recv(2_000)
+        assert datagram[:4] == RELAY_ID
+        assert session.open(datagram[4:])[2] == packet(TO_PEER, b"there")
+        pump.to_pump(RELAY_ID + session.seal(packet(FROM_PEER, b"back")))
+        assert pump.system.recv(2_000) == plain(packet(FROM_PEER, b"back"))
+        pump.to_pump(RELAY_ID + session.seal(b"\x00message"))
+        assert pump.next_notification() == MessageReceived(PEER, 1, relayed, b"\x00message")
+        pump.to_pump(session.seal(packet(FROM_PEER, b"directly")))
+        assert pump.next_notification() == EndpointChanged(PEER, pump.endpoint)
+
+
+def test_a_handshake_travels_over_a_relay() -> None:
+    with RunningPump() as pump:
+        relayed = pump.endpoint._replace(relay=RELAY)
+        pump.ask(SendDatagram(request=1, endpoint=relayed, data=b"\x80handshake"), Done)
+        assert pump.peer.recv(2_000) == RELAY_ID + b"\x80handshake"
+        pump.to_pump(RELAY_ID + b"\x80answer")
+        assert pump.next_notification() == DatagramReceived(relayed, b"\x80answer")
+
+
+def test_a_peer_is_reached_from_an_extra_socket() -> None:
+    with RunningPump() as pump:
+        session = pump.install()
+        pump.ask(UseSockets(request=1, numbers=(1, 300)), Done)
+        through = pump.endpoint._replace(socket=300)
+        pump.ask(SendDatagram(request=2, endpoint=through, data=b"\x80handshake"), Done)
+        data, extra = pump.peer.recvfrom(2_000)
+        assert data == b"\x80handshake"
+        assert extra[1] != pump.port
+        pump.ask(SetPeerPath(request=3, peer=PEER, endpoint=through), Done)
+        pump.system.send(plain(packet(TO_PEER, b"there")))
+        data, sender = pump.peer.recvfrom(2_000)
+        assert sender == extra
+        pump.peer.sendto(session.seal(packet(FROM_PEER, b"back")), extra)
+        assert pump.system.recv(2_000) == plain(packet(FROM_PEER, b"back"))
+        pump.peer.sendto(b"\x80answer", extra)
+        assert pump.next_notification() == DatagramReceived(through, b"\x80answer")
+
+
+def test_an_extra_socket_that_is_closed_loses_what_its_path_carries() -> None:
+    with RunningPump() as pump:
+        session = pump.install()
+        pump.ask(UseSockets(request=1, numbers=(7,)), Done)
+        pump.ask(SetPeerPath(request=2, peer=PEER, endpoint=pump.endpoint._replace(socket=7)), Done)
+        pump.ask(UseSockets(request=3, numbers=()), Done)
+        pump.system.send(plain(packet(TO_PEER, b"lost")))
+        assert statistics_with(pump, "drop-no-socket") == 1
+        pump.ask(SetPeerPath(request=4, peer=PEER, endpoint=pump.endpoint), Done)
+        pump.system.send(plain(packet(TO_PEER, b"found")))
+        assert session.open(pump.peer.recv(2_000))[2] == packet(TO_PEER, b"found")
 
 
 def test_broadcasts_can_be_switched_off_for_a_peer() -> None:
@@ -165,7 +227,10 @@ def test_broadcasts_can_be_switched_off_for_a_peer() -> None:
         (SetPeerBroadcast(request=1, peer=77, broadcast=True), "no-peer"),
         (SendMessage(request=1, peer=77, payload=b"\x00"), "no-peer"),
         (SendMessage(request=1, peer=PEER, payload=b"\x45"), "message"),
+        (SetPeerPath(request=1, peer=PEER, endpoint=UdpEndpoint("127.0.0.1", 9, socket=1)), "endpoint"),
         (SendDatagram(request=1, endpoint=UdpEndpoint("127.0.0.1", 9), data=b"\x81"), "datagram"),
+        (SendDatagram(request=1, endpoint=UdpEndpoint("127.0.0.1", 9), data=b"\xc0"), "datagram"),
+        (SendDatagram(request=1, endpoint=UdpEndpoint("127.0.0.1", 9, RELAY), data=b"\x82"), "datagram"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(request_: Request, code: str) -> None:

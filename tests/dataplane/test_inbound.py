@@ -20,6 +20,8 @@ from tests.dataplane.sides import FAR, NEAR, STRANGER, Side, TwoSides, plain
 TO_FAR = Flow(NEAR, FAR)
 PARTIAL = DataFlag.PARTIAL_CHECKSUM
 CONTINUED = DataFlag.PARTIAL_CHECKSUM | DataFlag.CONTINUES
+RELAY = 0xC0FFEE00
+RELAY_ID, OTHER_RELAY_ID = RELAY.to_bytes(4), (RELAY + 1).to_bytes(4)
 PARTIAL_TCP = packet(TO_FAR, b"payload", partial=True)
 
 
@@ -267,12 +269,95 @@ def test_the_mss_of_a_peers_connection_is_clamped() -> None:
         assert send_raw(sides, sealer(sides).seal(packet(wide, b"", flags=2))) == [plain(packet(narrow, b"", flags=2))]
 
 
+# --- over a relay
+
+
+def relayed(*datagrams: bytes, relay: bytes = RELAY_ID) -> list[bytes]:
+    return [relay + each for each in datagrams]
+
+
+def test_a_relayed_train_becomes_one_super_packet() -> None:
+    with TwoSides() as sides:
+        tunnel = sealer(sides)
+        sealed = [tunnel.seal(each, flag) for each, flag in zip(segments(6), flags_of(6), strict=True)]
+        assert send_train(sides, relayed(*sealed)) == [merged(0, 6)]
+        endpoint = UdpEndpoint("127.0.0.1", sides.near.endpoint.port, RELAY)
+        assert sides.far.notifications == [EndpointChanged(NEAR, endpoint)]
+        assert not sides.far.drops()
+
+
+def test_a_train_of_two_relay_ids_is_opened_datagram_by_datagram() -> None:
+    with TwoSides() as sides:
+        packets = [packet(TO_FAR, bytes([number]) * 50) for number in range(4)]
+        sealed = [sealer(sides).seal(each) for each in packets]
+        train = relayed(*sealed[:2]) + relayed(*sealed[2:], relay=OTHER_RELAY_ID)
+        assert send_train(sides, train) == [plain(each) for each in packets]
+        told = [each.endpoint.relay for each in sides.far.notifications if isinstance(each, EndpointChanged)]
+        assert told == [RELAY, RELAY + 1]
+
+
+@pytest.mark.parametrize("spoiled", range(6))
+def test_a_spoiled_segment_in_a_relayed_train_costs_only_itself(spoiled: int) -> None:
+    with TwoSides() as sides:
+        tunnel = sealer(sides)
+        sealed = [tunnel.seal(each, flag) for each, flag in zip(segments(6), flags_of(6), strict=True)]
+        sealed[spoiled] = sealed[spoiled][:-1] + bytes([sealed[spoiled][-1] ^ 1])
+        payload = b"".join(each[50:] for each in send_train(sides, relayed(*sealed)))
+        expected = [index for index in range(6) if index != spoiled]
+        assert [payload[start] for start in range(0, len(payload), 1_000)] == expected
+        assert sides.far.drops() == {"drop-not-authentic": 1}
+
+
+@settings(max_examples=100)
+@given(
+    train=st.lists(
+        st.sampled_from(["direct", "relayed", "elsewhere", "twice relayed", "word behind", "stump"]), max_size=12
+    ),
+    stump=st.integers(0, 30),
+)
+def test_whatever_is_mixed_in_a_train_each_datagram_has_its_own_fate(train: list[str], stump: int) -> None:
+    with TwoSides() as sides:
+        datagrams, expected = [], []
+        for number, kind in enumerate(train):
+            text = packet(TO_FAR, bytes([number]) * 60)
+            sealed = sealer(sides).seal(text)
+            lead = {"direct": b"", "elsewhere": OTHER_RELAY_ID, "twice relayed": RELAY_ID * 2}.get(kind, RELAY_ID)
+            text = text if kind in ("direct", "relayed", "elsewhere") else b""
+            if kind == "word behind":
+                sealed = b"\x82" + sealed[1:]
+            datagrams.append(lead + (sealed[:stump] if kind == "stump" else sealed))
+            expected += [plain(text)] * bool(text)
+        arrived = []
+        for size in {len(each): None for each in datagrams}:
+            arrived += send_train(sides, [each for each in datagrams if len(each) == size])
+        assert sorted(arrived) == sorted(expected)
+        assert sum(sides.far.drops().values()) == len(train) - len(expected)
+
+
+def test_what_is_never_behind_a_relay_id_is_dropped() -> None:
+    with TwoSides() as sides:
+        send_raw(sides, *relayed(b"\x82word", b"\xc0\x00\x00\x01\x80handshake", b"\x40", b""), RELAY_ID[:2])
+        assert sides.far.notifications == []
+        assert sides.far.drops() == {"drop-unknown-datagram": 5}
+
+
+def test_relayed_handshakes_and_checks_and_a_relays_words_go_to_the_engine() -> None:
+    with TwoSides() as sides:
+        send_raw(sides, *relayed(b"\x80handshake", b"\x00stun"), b"\x82word")
+        near = UdpEndpoint("127.0.0.1", sides.near.endpoint.port)
+        assert sides.far.notifications == [
+            DatagramReceived(near._replace(relay=RELAY), b"\x80handshake"),
+            DatagramReceived(near._replace(relay=RELAY), b"\x00stun"),
+            DatagramReceived(near, b"\x82word"),
+        ]
+
+
 # --- strangers
 
 
 def test_datagrams_that_nobody_knows_are_dropped() -> None:
     with TwoSides() as sides:
-        datagrams = [b"\x40", b"\x82abc", b"\xff" * 1_400, b"\x81", b"\x81" + bytes(40)]
+        datagrams = [b"\x40", b"\x83abc", b"\xff" * 1_400, b"\x81", b"\x81" + bytes(40)]
         assert send_raw(sides, *datagrams) == []
         assert sides.far.drops() == {"drop-unknown-datagram": 3, "drop-malformed": 1, "drop-unknown-session": 1}
 
@@ -286,7 +371,7 @@ def test_replayed_and_forged_datagrams_are_dropped(suite: int) -> None:
         assert sides.far.drops() == {"drop-replayed": 1, "drop-not-authentic": 1}
 
 
-@given(datagrams=st.lists(st.binary(max_size=120), max_size=6))
+@given(datagrams=st.lists(st.binary(max_size=120) | st.binary(max_size=60).map(RELAY_ID.__add__), max_size=6))
 @settings(max_examples=100)
 def test_any_bytes_of_a_stranger_reach_no_adapter(datagrams: list[bytes]) -> None:
     with TwoSides() as sides:

@@ -84,6 +84,31 @@ def test_a_super_packet_with_more_segments_than_a_train_takes_several() -> None:
         assert sides.near.counters["udp-sends"] == 2
 
 
+@settings(max_examples=40)
+@given(
+    flow=flows,
+    suite=st.sampled_from([1, 2]),
+    size=st.integers(100, 1_300),
+    lengths=st.lists(st.integers(0, 60_000), min_size=1, max_size=4),
+    merges=st.booleans(),
+)
+def test_over_a_relay_everything_arrives_as_it_does_directly(
+    flow: Flow, suite: int, size: int, lengths: list[int], merges: bool
+) -> None:
+    payloads = [os.urandom(length) for length in lengths]
+    sent = [
+        super_packet(flow, each, size) if len(each) > size else plain(packet(flow, each[:1_300])) for each in payloads
+    ]
+    with TwoSides(suite, far_merges=merges) as direct:
+        expected = direct.carry(*sent)
+    with TwoSides(suite, far_merges=merges) as sides:
+        sides.connect(relay=0xC0000000)
+        assert sides.carry(*sent) == expected
+        assert not sides.near.drops()
+        assert not sides.far.notifications
+        assert sides.near.counters["udp-sends"] == direct.near.counters["udp-sends"]
+
+
 def test_a_super_packet_of_another_shape_than_expected_is_sent_as_well() -> None:
     with TwoSides(far_merges=False) as sides:
         arrived, expected = [], []

@@ -19,7 +19,8 @@ def test_it_ends_when_the_control_socket_closes() -> None:
             str(each) for pair in zip(("--tun-fd", "--udp-fd", "--control-fd"), fds, strict=True) for each in pair
         ]
         options += ["--address", "169541633", "--prefix-length", "16", "--merges-tcp"]
-        command = [sys.executable, "-m", "app.dataplane.process", *options]
+        code = "import sys; from app.dataplane.process import main; sys.exit(main(sys.argv[1:], None, lambda: None))"
+        command = [sys.executable, "-c", code, *options]
         with subprocess.Popen(command, pass_fds=fds) as pump:
             theirs.close()
             ours.sendall(b"\0\0")
@@ -35,5 +36,5 @@ def test_it_imports_little() -> None:
 
 def test_it_refuses_a_command_line_that_is_not_the_helpers(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["--tun-fd", "3"])
+        main(["--tun-fd", "3"], lambda: open_udp_socket(0, False), lambda: None)
     assert "required" in capsys.readouterr().err

@@ -3,12 +3,13 @@
 import errno
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from app.dataplane.counters import Counters
+from app.dataplane.peer_table import Path as UdpPath
 from app.dataplane.peer_table import SocketAddress
 from app.dataplane.udp_port import UdpPort
 
@@ -29,9 +30,21 @@ def receiver() -> Iterator[socket.socket]:
 
 
 def sender() -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    return sock
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+
+def no_more_sockets() -> socket.socket:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def port_on(
+    sock: socket.socket, counters: Counters, open_socket: Callable[[], socket.socket] = no_more_sockets
+) -> UdpPort:
+    return UdpPort(sock, counters, select.poll(), open_socket)
+
+
+def to(address: SocketAddress, number: int = 0) -> UdpPath:
+    return (address, b"", number)
 
 
 def is_blocked(port: UdpPort) -> bool:
@@ -41,7 +54,7 @@ def is_blocked(port: UdpPort) -> bool:
 def test_a_train_arrives_as_its_datagrams(receiver: socket.socket) -> None:
     counters = Counters()
     with sender() as sock:
-        UdpPort(sock, counters).send_train((b"aaa", b"bbbc"), 3, 7, receiver.getsockname())
+        port_on(sock, counters).send_train((b"aaa", b"bbbc"), 3, 7, to(receiver.getsockname()))
     assert [receiver.recv(100) for _ in range(3)] == [b"aaa", b"bbb", b"c"]
     assert counters["udp-sends"] == 1
 
@@ -49,7 +62,7 @@ def test_a_train_arrives_as_its_datagrams(receiver: socket.socket) -> None:
 def test_a_train_that_the_kernel_refuses_is_sent_in_single_datagrams(receiver: socket.socket) -> None:
     counters = Counters()
     with sender() as sock:
-        UdpPort(sock, counters).send_train((b"ab" * 150,), 2, 300, receiver.getsockname())
+        port_on(sock, counters).send_train((b"ab" * 150,), 2, 300, to(receiver.getsockname()))
     assert [receiver.recv(100) for _ in range(150)] == [b"ab"] * 150
     assert counters["udp-sends"] == 150
 
@@ -57,16 +70,16 @@ def test_a_train_that_the_kernel_refuses_is_sent_in_single_datagrams(receiver: s
 def test_what_the_kernel_refuses_altogether_is_counted() -> None:
     counters = Counters()
     with sender() as sock:
-        port = UdpPort(sock, counters)
-        port.send_train((b"train",), 2, 5, ("127.0.0.1", 0))
-        port.send_train((b"one",), 3, 3, ("127.0.0.1", 0))
+        port = port_on(sock, counters)
+        port.send_train((b"train",), 2, 5, to(("127.0.0.1", 0)))
+        port.send_train((b"one",), 3, 3, to(("127.0.0.1", 0)))
     assert counters["drop-udp-refused"] == 4
 
 
 def test_no_route_is_counted() -> None:
     counters = Counters()
     with NoRoute(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        UdpPort(sock, counters).send_one(b"data", ("192.0.2.1", 9))
+        port_on(sock, counters).send_one(b"data", to(("192.0.2.1", 9)))
     assert counters["drop-udp-unreachable"] == 1
 
 
@@ -80,8 +93,9 @@ def test_a_train_waits_while_the_socket_is_full(tmp_path: Path) -> None:
     ):
         reader.bind(place)
         sock.setblocking(False)
-        port = UdpPort(sock, counters)
-        path: SocketAddress = place  # type: ignore[assignment]
+        port = port_on(sock, counters)
+        address: SocketAddress = place  # type: ignore[assignment]
+        path = to(address)
         sent = 0
         while not is_blocked(port):
             port.send_train((sent.to_bytes(2, "big"),), 2, 2, path)

@@ -39,6 +39,7 @@ from app.ipc.schema import (
     SetPeerBroadcast,
     SetPeerPath,
     UdpEndpoint,
+    UseSockets,
     all_subclasses,
 )
 
@@ -64,6 +65,7 @@ PUMP_REQUESTS: list[PumpRequest] = [
     RemovePeer(request=7, peer=1),
     SendDatagram(request=7, endpoint=ENDPOINT, data=b"\x80"),
     SendMessage(request=7, peer=1, payload=b"\0hello"),
+    UseSockets(request=7, numbers=(1, 2)),
     ReadStatistics(request=7),
 ]
 

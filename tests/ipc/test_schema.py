@@ -23,6 +23,7 @@ from app.ipc.schema import (
     UdpEndpoint,
     all_subclasses,
 )
+from app.protocol.wire import MAX_EXTRA_SOCKETS
 
 LARGEST = PeerStatistics(
     peer=2**32 - 1,
@@ -67,7 +68,13 @@ def test_limits_hold_when_decoding() -> None:
 @given(
     st.builds(
         DatagramReceived,
-        st.builds(UdpEndpoint, st.text(max_size=45), st.integers(0, 65_535)),
+        st.builds(
+            UdpEndpoint,
+            st.text(max_size=45),
+            st.integers(0, 65_535),
+            st.integers(0, 2**32 - 1),
+            st.integers(0, MAX_EXTRA_SOCKETS),
+        ),
         st.binary(min_size=1, max_size=1_472),
     )
 )

@@ -30,8 +30,9 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION = 0x20080522
 _CAPABILITY_NUMBERS = range(64)
 
-MAX_OPEN_FILES = 64
-"""Descriptors of an unprivileged child: TUN, UDP socket, control socket, standard streams, and room for epoll."""
+MAX_OPEN_FILES = 64 + 512
+"""Descriptors of an unprivileged child: TUN, UDP socket, control socket, standard streams, and room; and the pump's extra
+sockets for hard NATs (MAX_EXTRA_SOCKETS)."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
