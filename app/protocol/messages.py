@@ -532,6 +532,8 @@ class Introduced(Message, frozen=True, tag=87):
     password: Annotated[bytes, Meta(min_length=16, max_length=32)]
     candidates: Annotated[tuple[Candidate, ...], Meta(max_length=MAX_CANDIDATES)]
     wants_answer: bool
+    observed_host: Annotated[str, Meta(max_length=45)] = ""
+    """The IPv4 address from which the server sees the peer's stream come; empty where it sees none."""
 
 
 class StatementTold(Message, frozen=True, tag=88):

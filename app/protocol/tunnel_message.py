@@ -1,4 +1,4 @@
-"""Engine messages inside a tunnel: probes, keepalives, chat, signed statements and goodbye.
+"""Engine messages inside a tunnel: probes, keepalives, chat, signed statements, search for a path and goodbye.
 
 A message is the byte 0x00 (wire.ENGINE_MESSAGE; an IP packet starts with 0x4_ or 0x6_) and a MessagePack array
 `[tag, field, field, ...]`. The tunnel has already said who sent it. Fields may be added at the end with a default; a
@@ -8,6 +8,7 @@ A number is never used again.
 Called by the engine, protocol/conversation.py and protocol/liveness.py.
 """
 
+from enum import IntEnum
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Final
@@ -29,6 +30,7 @@ MAX_STATEMENT = 1_100
 Uint64 = Annotated[int, Meta(ge=0)]
 """MessagePack has no larger integers than 64 bits."""
 Index = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
+Port = Annotated[int, Meta(ge=1, le=0xFFFF)]
 Padding = Annotated[bytes, Meta(max_length=MAX_PADDING)]
 
 
@@ -91,6 +93,40 @@ class StatementGossip(TunnelMessage, frozen=True, tag=6):
 
 class Goodbye(TunnelMessage, frozen=True, tag=7):
     """The sender closes the session on purpose: this is no silence to be repaired."""
+
+
+class SearchVerdict(IntEnum):
+    """What a peer says to SearchOffer."""
+
+    BEGIN = 1
+    BUSY = 2
+    """With another search, or one was not long ago."""
+    BOTH_HARD = 3
+    """Its own router gives each destination another port too: there is nothing to aim at."""
+    REFUSED = 4
+    """It knows no outside endpoint of its own, has a direct path already, or finds something wrong with the offer."""
+
+
+class SearchOffer(TunnelMessage, frozen=True, tag=8):
+    """The sender's router gives each destination another port: let us guess one. Answered by SearchAnswer.
+
+    See engine/path_search.py for what follows.
+    """
+
+    search: Uint64
+    host: Annotated[str, Meta(min_length=7, max_length=15)]
+    """The router's IPv4 address."""
+    ports: Annotated[tuple[Port, ...], Meta(max_length=8)]
+    """The latest that reflectors saw, oldest first."""
+
+
+class SearchAnswer(TunnelMessage, frozen=True, tag=9):
+    """What follows from the offer of this number: with BEGIN, where the sender is to be knocked at."""
+
+    search: Uint64
+    verdict: SearchVerdict
+    host: Annotated[str, Meta(max_length=15)] = ""
+    port: Annotated[int, Meta(ge=0, le=0xFFFF)] = 0
 
 
 _MESSAGES: Final = tuple(TunnelMessage.__subclasses__())

@@ -30,7 +30,7 @@ from app.protocol.messages import (
     encode,
 )
 from app.protocol.suites import SUITES
-from app.protocol.tunnel_message import TunnelMessage
+from app.protocol.tunnel_message import SearchVerdict, TunnelMessage
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in DOCUMENT.splitlines() if line[:1] == "|"]
@@ -57,7 +57,7 @@ def test_every_part_of_a_message_is_documented(part: type[Struct]) -> None:
     assert documented_fields(row[1]) == part.__struct_fields__
 
 
-@pytest.mark.parametrize("codes", [HelloRefusal, Refusal, Departure, CandidateKind, MemberStatus])
+@pytest.mark.parametrize("codes", [HelloRefusal, Refusal, Departure, CandidateKind, MemberStatus, SearchVerdict])
 def test_every_code_is_documented(codes: type[IntEnum]) -> None:
     assert ", ".join(f"{code.value} {code.name}" for code in codes) in DOCUMENT
 

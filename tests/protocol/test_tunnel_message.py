@@ -21,6 +21,9 @@ from app.protocol.tunnel_message import (
     Keepalive,
     ProbeReply,
     ProbeRequest,
+    SearchAnswer,
+    SearchOffer,
+    SearchVerdict,
     StatementGossip,
     TunnelMessage,
 )
@@ -40,6 +43,8 @@ GOLDEN: list[TunnelMessage] = [
     ChatAcknowledge(EPOCH, 7, 0x3FFF),
     StatementGossip(123456789, b"statement"),
     Goodbye(),
+    SearchOffer(TOKEN, "192.0.2.1", (2_000, 65_535)),
+    SearchAnswer(TOKEN, SearchVerdict.BEGIN, "192.0.2.2", 40_000),
 ]
 LARGEST: list[TunnelMessage] = [
     ProbeRequest(2**64 - 1, bytes(MAX_PADDING)),

@@ -168,6 +168,7 @@ def test_introductions_pass_among_members_that_are_online_in_the_same_network(wo
     (introduced,) = bert.take(Introduced)
     assert introduced.peer == anna.address
     assert introduced.candidates == request.candidates[:1], "what is no endpoint is not handed on"
+    assert introduced.observed_host == "192.0.2.1"
 
     assert isinstance(world.ask(stranger, introduce(world, bert.address)), Refused)
     assert bert.take(Introduced) == []
