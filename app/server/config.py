@@ -20,11 +20,13 @@ from msgspec import Meta, Struct
 from app.base.atomic_file import write_atomically
 from app.base.resources import resource_folder
 from app.platform.paths import private_folder, state_folder
+from app.protocol.invite import InviteError, checked_host
 from app.protocol.keys import MAX_PEM, IdentityKey, KeyFormatError
-from app.protocol.messages import checked_name
+from app.protocol.messages import MAX_RELAYS, checked_name
 from app.protocol.wire import SERVER_PORT, RemoteProtocolError
-from app.server.limits import Policy, RateLimits
+from app.server.limits import Policy, RateLimits, RelayLimits
 from app.server.pool import PoolError, parse_pool, random_pool
+from app.server.relay.secret import SecretError, make_secret, parse_secret, read_secret
 
 MAX_CONFIG = 65_536
 """Bytes in a configuration file."""
@@ -48,6 +50,23 @@ class ServerTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab
     reflector_ports: Annotated[tuple[Port, ...], Meta(max_length=4)] = (SERVER_PORT, SERVER_PORT + 1)
 
 
+class RelayTable(RelayLimits, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[relay]`: the server's own relay, on the first reflector port; `pair-rate` is granted on the others as well."""
+
+    built_in: bool = True
+
+
+class OtherRelayTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[[relays]]`: one relay on a machine of its own, as `buri relay init` prints it."""
+
+    number: Annotated[int, Meta(ge=1, le=255)]
+    host: str
+    secret: str
+    port: Annotated[int, Meta(ge=1, le=65_535)] = SERVER_PORT
+    web_port: Port = 0
+    """0 for none."""
+
+
 class LogTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """`[log]`"""
 
@@ -68,6 +87,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerTable
     policy: Policy = Policy()
     limits: RateLimits = RateLimits()
+    relay: RelayTable = RelayTable()
+    relays: Annotated[tuple[OtherRelayTable, ...], Meta(max_length=MAX_RELAYS - 1)] = ()
     log: LogTable = LogTable()
     metrics: MetricsTable | None = None
 
@@ -85,6 +106,7 @@ class ServerFolder:
         self.config_file = path / "server.toml"
         self.key_file = path / "server-key.pem"
         self.store_file = path / "store.sqlite3"
+        self.relay_secret_file = path / "relay-secret.txt"
 
     @classmethod
     def default(cls) -> "ServerFolder":
@@ -117,6 +139,22 @@ class ServerFolder:
             raise ConfigError(f"{self.key_file} can't be read: {error.strerror}") from error
         except KeyFormatError as error:
             raise ConfigError(f"{self.key_file}: {error}") from error
+
+    def relay_secret(self) -> bytes:
+        """The secret of the built-in relay and of pairs' names; made if there is none yet. Raises ConfigError.
+
+        It is kept, so that tokens are good after a restart as well.
+        """
+        try:
+            return read_secret(self.relay_secret_file)
+        except FileNotFoundError:
+            pass
+        except SecretError as error:
+            raise ConfigError(str(error)) from None
+        try:
+            return make_secret(self.relay_secret_file)
+        except OSError as error:
+            raise ConfigError(f"{self.relay_secret_file} can't be written: {error.strerror}") from error
 
     def create(self, *, name: str, pool: str | None, port: int, public_host: str) -> IdentityKey:
         """Make key and configuration. Raises ConfigError if there is a server already, or for unusable values."""
@@ -159,10 +197,15 @@ def _check_values(config: Config) -> None:
         checked_name(config.server.name)
         for host in (*config.server.listen, *([config.metrics.host] if config.metrics else [])):
             ip_address(host)
-    except (PoolError, RemoteProtocolError) as error:
+        for relay in config.relays:
+            checked_host(relay.host)
+            parse_secret(relay.secret)
+    except (PoolError, RemoteProtocolError, InviteError, SecretError) as error:
         raise ConfigError(str(error)) from None
     except ValueError as error:
         raise ConfigError(f"listen: {error}") from None
+    if len({relay.number for relay in config.relays}) < len(config.relays):
+        raise ConfigError("relays: each needs a number of its own")
 
 
 def _configuration_text(name: str, pool: str, port: int, public_host: str) -> str:

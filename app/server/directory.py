@@ -18,6 +18,7 @@ from app.protocol.messages import (
     DeleteNetwork,
     Evict,
     GetPeerKey,
+    GetRelay,
     Introduce,
     Introduced,
     JoinNetwork,
@@ -29,6 +30,7 @@ from app.protocol.messages import (
     Refused,
     Reject,
     RenameMember,
+    ReportRelays,
     Request,
     SetAccess,
     SetNickname,
@@ -46,6 +48,7 @@ from app.server.ownership import OwnershipRules
 from app.server.pool import AddressPool
 from app.server.presence import Delivery, Presence, Session, SessionId
 from app.server.records import Account
+from app.server.relays import RelayRules
 from app.server.store import Store
 
 
@@ -57,13 +60,18 @@ class ServerFacts:
     fingerprint: bytes
     pool: IPv4Network
     reflector_ports: tuple[int, ...]
+    web_port: int = 0
+    """Where the server takes WebSocket over TLS; 0 for nowhere."""
 
 
 class Directory:
     """Accounts, sessions and the dispatch of requests."""
 
-    def __init__(self, store: Store, facts: ServerFacts, policy: Policy, limits: RateLimits) -> None:
+    def __init__(
+        self, store: Store, facts: ServerFacts, policy: Policy, limits: RateLimits, relays: RelayRules
+    ) -> None:
         self._store = store
+        self._relays = relays
         self._facts = facts
         self._policy = policy
         self._pool = AddressPool(facts.pool)
@@ -120,6 +128,7 @@ class Directory:
         if account is None or not self._logins.take(address, now):
             return session, Outcome(None, [Delivery(session.number, Closing(restart=False))])
         replaced = self._presence.open(address, session.number)
+        self._relays.forget(address)
         outcome = Outcome(None, self._synchronise(account, session, host))
         if replaced is not None:
             outcome.deliveries.insert(0, Delivery(replaced, Closing(restart=False)))
@@ -131,6 +140,7 @@ class Directory:
         """A session ended, by whatever cause."""
         if not self._presence.close(session.address, session.number):
             return Outcome()
+        self._relays.forget(session.address)
         self._left[session.address] = wall
         return Outcome(None, self._presence_changed(session.address))
 
@@ -153,6 +163,8 @@ class Directory:
             pool_prefix=facts.pool.prefixlen,
             reflector_ports=facts.reflector_ports,
             observed_host=host,
+            relays=self._relays.told,
+            web_port=facts.web_port,
         )
         deliveries = [Delivery(session.number, welcome)]
         for place in self._store.memberships_of(account.address):
@@ -185,6 +197,11 @@ class Directory:
         match request:
             case Introduce():
                 return self._introduce(client, request, now)
+            case GetRelay():
+                return self._offer_relay(client, request, now, wall)
+            case ReportRelays():
+                self._relays.note(client.address, request)
+                return Outcome(Accepted(request.request))
             case GetPeerKey():
                 return self._peer_key(client, request)
             case PrepareJoin():
@@ -242,18 +259,35 @@ class Directory:
 
     def _introduce(self, client: Session, request: Introduce, now: float) -> Outcome:
         """Hand candidates to a peer, if both are online in a network that they share."""
+        peer = self._online_peer(client, request.peer, now)
+        candidates = tuple(each for each in request.candidates if _reachable(each.host, each.port))
+        observed = "" if ":" in client.source else client.source
+        introduced = Introduced(
+            client.address, request.username, request.password, candidates, request.wants_answer, observed
+        )
+        return Outcome(Accepted(request.request), self._notices.to(peer, introduced))
+
+    def _offer_relay(self, client: Session, request: GetRelay, now: float, wall: float) -> Outcome:
+        """Offer the nearest relay to both, if both are online in a network that they share."""
+        peer = self._online_peer(client, request.peer, now)
+        relay = self._relays.choose(client.address, peer)
+        if relay is None:
+            raise RequestRefused(Refusal.NO_RELAY)
+        own, theirs = self._relays.offers(relay, client.address, peer, wall)
+        told = [*self._notices.to(client.address, own), *self._notices.to(peer, theirs)]
+        return Outcome(Accepted(request.request), told)
+
+    def _online_peer(self, client: Session, address: int, now: float) -> Address:
+        """A peer that can be told something on the client's behalf now. Raises RequestRefused if there is none."""
         if not self._introductions.take(client.address, now):
             raise RequestRefused(Refusal.TOO_MANY_REQUESTS)
-        peer = Address(request.peer)
+        peer = Address(address)
         places = self._store.shared_places(client.address, peer) if peer != client.address else []
         if not places:
             raise RequestRefused(Refusal.PEER_NOT_FOUND)
-        candidates = tuple(each for each in request.candidates if _reachable(each.host, each.port))
-        introduced = Introduced(client.address, request.username, request.password, candidates, request.wants_answer)
-        deliveries = self._notices.to(peer, introduced)
-        if not deliveries or not any(mine and theirs for mine, theirs in places):
+        if self._presence.session_of(peer) is None or not any(mine and theirs for mine, theirs in places):
             raise RequestRefused(Refusal.PEER_OFFLINE)
-        return Outcome(Accepted(request.request), deliveries)
+        return peer
 
     # --- for metrics
 

@@ -50,13 +50,25 @@ class RateLimits(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"
     changes_per_minute: Count = 60
     """By one account, of names, presence, networks and their members: one change is told to thousands."""
     introductions_per_minute: Count = 1_200
-    """By one account."""
+    """By one account; asking for a relay counts as well."""
     requests_per_second: Count = 20
     """On one connection; more is made to wait, not refused."""
     bytes_per_second: Annotated[int, Meta(ge=4_096)] = 65_536
     """Read from one connection; more is made to wait."""
     reflections_per_second: Count = 50
     """STUN answers to one source."""
+
+
+class RelayLimits(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """`[limits]` of a relay's configuration; in the server's they stand in `[relay]`."""
+
+    pair_rate: Annotated[int, Meta(ge=8_192, le=0xFFFFFFFF)] = 25_000_000
+    """Bytes a second that a pair may send in each direction, unless the server grants it less."""
+    pairs: Count = 10_000
+    endpoints_per_source: Count = 512
+    """Endpoints of one source that may be bound at a time."""
+    words_per_second: Count = 50
+    """Measurements, and binds, from one source."""
 
 
 class Rate(NamedTuple):

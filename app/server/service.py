@@ -15,14 +15,18 @@ import time
 from app.base.folder_lock import FolderInUse, FolderLock
 from app.base.logs import set_up_logging
 from app.base.tasks import Tasks
-from app.protocol.messages import checked_name
+from app.protocol.messages import Relay, checked_name
 from app.server.config import Config, ConfigError, ServerFolder
 from app.server.decisions import Decisions
 from app.server.directory import Directory, ServerFacts
 from app.server.listener import Listener
 from app.server.metrics import Counters, MetricsEndpoint, prometheus_text
 from app.server.pool import AddressPool
-from app.server.reflector import Reflector
+from app.server.reflector import Reflections, Reflector
+from app.server.relay.bindings import Bindings
+from app.server.relay.forwarder import Forwarder
+from app.server.relay.secret import parse_secret
+from app.server.relays import KnownRelay, RelayRules
 from app.server.sockets import lacks_address_family
 from app.server.store import Store
 
@@ -48,7 +52,11 @@ class MediationServer:
         self.port = config.server.port
         self.reflector_ports: tuple[int, ...] = ()
         self.metrics_port: int | None = None
-        self._reflector = Reflector(config.limits.reflections_per_second, self._counters)
+        reflections = Reflections(config.limits.reflections_per_second, self._counters)
+        self._reflector = Reflector(reflections)
+        self._relay_secret = folder.relay_secret()
+        self._bindings = Bindings(self._relay_secret, config.relay)
+        self._forwarder = Forwarder(self._bindings, reflections)
         self._endpoint = MetricsEndpoint(self._metrics_text, self._tasks)
         self._listener: Listener | None = None
         self._directory: Directory | None = None
@@ -85,7 +93,21 @@ class MediationServer:
         config = self._config
         fingerprint = self._identity.public.fingerprint
         facts = ServerFacts(checked_name(config.server.name), fingerprint, config.pool, self.reflector_ports)
-        return Directory(self._store, facts, config.policy, config.limits)
+        relays = RelayRules(self._known_relays(), self._relay_secret, config.relay.pair_rate)
+        return Directory(self._store, facts, config.policy, config.limits, relays)
+
+    def _known_relays(self) -> list[KnownRelay]:
+        others = [
+            KnownRelay(Relay(each.number, each.host, each.port, each.web_port), parse_secret(each.secret))
+            for each in self._config.relays
+        ]
+        if not self._has_own_relay:
+            return others
+        return [KnownRelay(Relay(0, "", self.reflector_ports[0], 0), self._relay_secret), *others]
+
+    @property
+    def _has_own_relay(self) -> bool:
+        return self._config.relay.built_in and bool(self._config.server.reflector_ports)
 
     async def _open_listener(self, listener: Listener) -> int:
         """The TCP port on all addresses; one that this computer lacks (no IPv6) is skipped while another works."""
@@ -104,12 +126,16 @@ class MediationServer:
         return port
 
     async def _open_reflector(self) -> tuple[int, ...]:
+        """The UDP ports on all addresses; the first is the built-in relay's as well."""
         ports: list[int] = []
-        for wanted in self._config.server.reflector_ports:
+        for number, wanted in enumerate(self._config.server.reflector_ports):
             port = wanted
             for host in self._config.server.listen:
                 try:
-                    port = await self._reflector.open(host, port)
+                    if number == 0 and self._has_own_relay:
+                        port = self._forwarder.open(host, port)
+                    else:
+                        port = await self._reflector.open(host, port)
                 except OSError as error:
                     if not lacks_address_family(error):
                         raise
@@ -122,6 +148,7 @@ class MediationServer:
             await self._listener.stop()
         self._endpoint.stop()
         self._reflector.stop()
+        self._forwarder.stop()
         await self._tasks.close()
         try:
             if self._directory is not None:
@@ -147,7 +174,7 @@ class MediationServer:
             gauges |= await self._decisions.decide(self._directory.counts)
         if self._listener is not None:
             gauges |= self._listener.gauges()
-        return prometheus_text(gauges, self._counters.read())
+        return prometheus_text(gauges | self._bindings.gauges(), self._counters.read() | self._bindings.counts)
 
 
 def run(folder: ServerFolder, *, attached: bool = False) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.server.metrics import Counters
-from app.server.reflector import Reflector
+from app.server.reflector import Reflections, Reflector
 
 BINDING_REQUEST = bytes.fromhex("00010000 2112a442") + b"transaction!"
 
@@ -24,7 +24,7 @@ def play(story: Coroutine[Any, Any, None]) -> None:
 @asynccontextmanager
 async def reflecting(host: str, answers_per_second: int = 100) -> AsyncIterator[tuple[int, Counters]]:
     counters = Counters()
-    reflector = Reflector(answers_per_second, counters)
+    reflector = Reflector(Reflections(answers_per_second, counters))
     port = await reflector.open(host, 0)
     try:
         yield port, counters

@@ -19,6 +19,7 @@ from app.protocol.messages import (
     Message,
     NetworkGone,
     NetworkState,
+    Relay,
     Request,
     Roster,
 )
@@ -27,10 +28,12 @@ from app.protocol.wire import Address
 from app.server.directory import Directory, ServerFacts
 from app.server.limits import Policy, RateLimits
 from app.server.presence import Delivery, Session, SessionId
+from app.server.relays import KnownRelay, RelayRules
 from app.server.store import Store
 from tests.server.client import key
 
 SERVER_FINGERPRINT = bytes(range(32))
+OWN_RELAY_SECRET, OTHER_RELAY_SECRET = b"\x30" * 32, b"\x31" * 32
 POOL = IPv4Network("10.77.0.0/16")
 Wanted = TypeVar("Wanted")
 
@@ -83,6 +86,9 @@ class World:
             logins_per_minute=10_000,
             changes_per_minute=10_000,
         )
+        own = KnownRelay(Relay(0, "", 12975, 0), OWN_RELAY_SECRET)
+        other = KnownRelay(Relay(1, "192.0.2.7", 12975, 443), OTHER_RELAY_SECRET)
+        self.known_relays = [own, other]
         self.now = 0.0
         self.accounts: dict[str, Account] = {}
         self._sessions: dict[SessionId, Account] = {}
@@ -94,7 +100,8 @@ class World:
         """Start the server, again after `close`."""
         self.store = Store.open(self.folder / "store.sqlite3")
         facts = ServerFacts("home", SERVER_FINGERPRINT, POOL, (12975, 12976))
-        self.directory = Directory(self.store, facts, self.policy, self.limits)
+        relays = RelayRules(self.known_relays, OWN_RELAY_SECRET, 1_000_000)
+        self.directory = Directory(self.store, facts, self.policy, self.limits, relays)
 
     def restart(self) -> None:
         """The server stops and starts; everybody is logged out."""
