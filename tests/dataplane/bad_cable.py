@@ -1,5 +1,7 @@
 """A bad cable between two pumps: loses, reorders, duplicates or corrupts single datagrams, and keeps trains together.
 
+To relayed datagrams it is their relay, as it changes nothing in them.
+
 Run as a program in a computer of the pump lab. Sits at a UDP port of its own and forwards each way, train by train, so
 that the receiver gets trains with gaps just as from a real network card. Some kernels have no netem.
 """

@@ -36,9 +36,16 @@ class Flow(NamedTuple):
 
 
 def packet(
-    flow: Flow, payload: bytes, *, sequence: int = 0, flags: int = 0x10, identity: int = 0, partial: bool = False
+    flow: Flow,
+    payload: bytes,
+    *,
+    sequence: int = 0,
+    flags: int = 0x10,
+    identity: int = 0,
+    partial: bool = False,
+    fragments: bool = False,
 ) -> bytes:
-    """One whole packet; with `partial` its checksum is the pseudo-header's sum only."""
+    """One whole packet; with `partial` its checksum is the pseudo-header's sum only; `fragments` are allowed or not."""
     if flow.tcp:
         offset = (20 + len(flow.options)) // 4
         fields = (40_000, 5_201, sequence & 0xFFFFFFFF, 77, offset << 4, flags, 500, 0, 0)
@@ -62,7 +69,7 @@ def packet(
         0,
         header_length + len(segment),
         identity & 0xFFFF,
-        0x4000,
+        0 if fragments else 0x4000,
         64,
         protocol,
         0,

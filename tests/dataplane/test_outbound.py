@@ -1,15 +1,18 @@
 """From the adapter to the peers: cutting, gathering, sealing, and what is not sent."""
 
 import os
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.dataplane.outbound import MAX_SHAPES
+from app.dataplane.peer_table import MAX_PATIENCE
 from app.dataplane.staging import MAX_PACKETS
 from app.dataplane.udp_port import MAX_TRAIN_BYTES
-from app.ipc.schema import PeerWanted
+from app.ipc.schema import PeerQuiet, PeerWanted
 from app.protocol.tunnel import RESERVED_IDS
 from tests.dataplane.packets import Flow, cut, header_length, is_intact, packet, virtio
 from tests.dataplane.sides import FAR, NEAR, STRANGER, TwoSides, plain
@@ -28,7 +31,7 @@ flows = st.builds(
 )
 
 
-def super_packet(flow: Flow, payload: bytes, size: int, **fields: int) -> bytes:
+def super_packet(flow: Flow, payload: bytes, size: int, **fields: Any) -> bytes:
     ecn = bool(flow.tcp and fields.get("flags", 0) & CWR)
     return virtio(flow, size, ecn) + packet(flow, payload, partial=True, **fields)
 
@@ -451,3 +454,143 @@ def test_a_super_packet_larger_than_its_train_after_others_of_its_shape() -> Non
     with TwoSides() as sides:
         payload = sides.carry(first, second)
         assert b"".join(each[50:] for each in payload) == first[50:] + second[50:]
+
+
+# --- a path with an MTU of its own
+
+
+def set_mtu(sides: TwoSides, mtu: int) -> None:
+    """The engine found how much the path to the far side carries."""
+    peer = sides.near.peer(FAR)
+    peer.use_path(peer.path, mtu)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_packet_too_big_for_its_path_is_answered_with_the_paths_mtu(version: int) -> None:
+    flow = Flow(NEAR, FAR, version=version)
+    room = 1_300 - header_length(flow)
+    with TwoSides() as sides:
+        set_mtu(sides, 1_300)
+        assert len(sides.carry(plain(packet(flow, bytes(room))))) == 1
+        assert sides.carry(plain(packet(flow, bytes(room + 1)))) == []
+        (answer,) = sides.near.from_tun()
+        mtu_field = 10 + (26 if version == 4 else 46)
+        assert answer[mtu_field : mtu_field + 2] == (1_300).to_bytes(2)
+        assert sides.near.drops() == {"drop-too-big": 1}
+
+
+def test_segments_too_big_for_their_path_are_answered() -> None:
+    with TwoSides() as sides:
+        set_mtu(sides, 1_300)
+        assert sides.carry(super_packet(TO_FAR, bytes(9_000), 1_340)) == []
+        assert len(sides.near.from_tun()) == 1
+        whole = super_packet(TO_FAR, bytes(9_000), 1_260)
+        assert sides.carry(whole) == [whole]
+        assert sides.near.drops() == {"drop-too-big": 1}
+
+
+def test_what_may_be_fragmented_goes_out_though_it_is_too_big_for_its_path() -> None:
+    with TwoSides() as sides:
+        set_mtu(sides, 1_300)
+        single = plain(packet(TO_FAR, bytes(1_350), fragments=True))
+        whole = virtio(TO_FAR, 1_340) + packet(TO_FAR, bytes(9_000), partial=True, fragments=True)
+        assert sides.carry(single, whole) == [single, whole]
+        assert not sides.near.drops()
+
+
+def test_a_connection_is_clamped_to_its_path_in_both_directions() -> None:
+    wide, narrow = (Flow(NEAR, FAR, options=b"\x02\x04" + mss.to_bytes(2, "big")) for mss in (1_360, 1_260))
+    with TwoSides() as sides:
+        set_mtu(sides, 1_300)
+        assert sides.carry(plain(packet(wide, b"", flags=SYN))) == [plain(packet(narrow, b"", flags=SYN))]
+    with TwoSides() as sides:
+        peer = sides.far.peer(NEAR)
+        peer.use_path(peer.path, 1_300)
+        assert sides.carry(plain(packet(wide, b"", flags=SYN))) == [plain(packet(narrow, b"", flags=SYN))]
+
+
+def test_a_new_session_keeps_the_mtu_of_the_path_and_another_path_has_none() -> None:
+    with TwoSides() as sides:
+        set_mtu(sides, 1_300)
+        sides.connect()
+        assert sides.near.peer(FAR).mtu == 1_300
+        sides.connect(relay=0xC0000000)
+        assert sides.near.peer(FAR).mtu == 1_400
+
+
+# --- a peer that says nothing
+
+
+def told_quiet(sides: TwoSides, *times: float) -> list[float]:
+    """A packet goes out at each time, and never one comes back; when the engine is told."""
+    told = []
+    for now in times:
+        sides.near.send(plain(packet(TO_FAR, b"anybody?")), now=now)
+        if PeerQuiet(FAR) in sides.near.notifications:
+            told.append(now)
+            sides.near.notifications.clear()
+    return told
+
+
+def answer(sides: TwoSides, now: float, *packets: bytes) -> None:
+    """The far side sends packets, or an engine message."""
+    sides.far.send(*packets, now=now)
+    if not packets:
+        far = sides.far.peer(NEAR)
+        assert far.sending is not None
+        sides.far.port.send_one(far.sending.tunnel.seal(b"\x00pong"), far.path)
+    sides.near.receive(now)
+    sides.near.notifications.clear()
+
+
+BACK = plain(packet(Flow(FAR, NEAR), b"here"))
+
+
+def test_a_silence_is_told_after_a_second_and_then_ever_more_rarely() -> None:
+    with TwoSides() as sides:
+        every_half_second = [100 + number / 2 for number in range(300)]
+        told = told_quiet(sides, *every_half_second)
+        assert told[:5] == [101, 103, 107, 115, 131]
+        assert {after - before for before, after in pairwise(told[5:])} == {MAX_PATIENCE}
+
+
+def test_whoever_answers_is_not_quiet() -> None:
+    with TwoSides() as sides:
+        for second in range(100, 110):
+            assert told_quiet(sides, second, second + 0.9) == []
+            answer(sides, second + 0.95, BACK)
+
+
+def test_an_idle_hour_is_no_silence() -> None:
+    with TwoSides() as sides:
+        assert told_quiet(sides, 100) == []
+        answer(sides, 100.1, BACK)
+        assert told_quiet(sides, 3_700) == []
+
+
+def test_whoever_only_listens_is_asked_more_and_more_rarely() -> None:
+    with TwoSides() as sides:
+        told: list[float] = []
+        for tenth in range(1_000, 1_600):
+            if told_quiet(sides, tenth / 10):
+                told.append(tenth)
+                answer(sides, tenth / 10)
+        gaps = [after - before for before, after in pairwise(told)]
+        assert len(told) <= 6
+        assert gaps == sorted(gaps)
+
+
+def test_a_packet_of_the_peer_or_another_path_makes_the_engine_hear_soon_again() -> None:
+    with TwoSides() as sides:
+        assert told_quiet(sides, 100, 101, 103) == [101, 103]
+        answer(sides, 103.5, BACK)
+        assert told_quiet(sides, 104, 105) == [105]
+        sides.connect(relay=0xC0000000)
+        assert told_quiet(sides, 105.5, 106, 106.5) == [106.5]
+
+
+def test_broadcasts_expect_no_answer() -> None:
+    with TwoSides() as sides:
+        for now in (100, 102, 104):
+            sides.near.send(plain(packet(Flow(NEAR, 0xFFFFFFFF, tcp=False), b"anybody?")), now=now)
+        assert sides.near.notifications == []

@@ -8,11 +8,23 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.ipc.schema import EndpointChanged, PeerWanted, UdpEndpoint
+from app.ipc.schema import (
+    Done,
+    EndpointChanged,
+    MessageReceived,
+    PeerWanted,
+    SendMessage,
+    SetPeerPath,
+    UdpEndpoint,
+    UseSockets,
+)
+from app.protocol.wire import MAX_EXTRA_SOCKETS
 from benchmarks.pump_lab import UDP_PORT, Computer, PumpLab
 from tests.dataplane.bad_cable import PORT
 
 pytestmark = pytest.mark.privileged
+
+RELAY = 0xC0FFEE00
 
 RECEIVER = """
 import hashlib, socket, sys
@@ -107,6 +119,77 @@ def test_files_arrive_unharmed_over_a_bad_cable(
             assert not drops["drop-tun-refused"]
             if counter is not None:
                 assert drops[counter]
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+@pytest.mark.parametrize(("offload_a", "offload_b"), [(True, True), (True, False)])
+def test_files_arrive_unharmed_over_a_relay(suite: int, offload_a: bool, offload_b: bool) -> None:
+    with PumpLab(offload_a, offload_b) as lab, bad_cable(lab, "nothing", 0) as relay:
+        lab.install_sessions(suite, through=relay._replace(relay=RELAY))
+        transfer_both_ways(lab, 8)
+        for computer in (lab.a, lab.b):
+            assert not {name for name, count in computer.statistics().counters.items() if count and "drop-" in name} - {
+                "drop-standing-queue",
+                "drop-source",  # the system's own IPv6 words to the neighbours
+                "drop-destination",
+                "drop-broadcast-rate",
+            }
+
+
+def test_files_arrive_unharmed_over_a_relay_that_loses_some() -> None:
+    with PumpLab() as lab, bad_cable(lab, "loss", 0.01) as relay:
+        lab.install_sessions(through=relay._replace(relay=RELAY))
+        transfer_both_ways(lab, 4)
+
+
+def test_a_peer_moves_to_the_last_of_many_sockets() -> None:
+    with PumpLab() as lab:
+        lab.install_sessions()
+        lab.a.ask(UseSockets(request=1, numbers=tuple(range(1, MAX_EXTRA_SOCKETS + 1))), Done)
+        through = UdpEndpoint(lab.b.cable_host, UDP_PORT, socket=MAX_EXTRA_SOCKETS)
+        lab.a.ask(SetPeerPath(request=2, peer=lab.b.address, endpoint=through), Done)
+        lab.a.run("ping", "-c", "1", lab.b.tunnel_host)
+        moved = lab.b.wait_for(EndpointChanged)
+        assert isinstance(moved, EndpointChanged)
+        assert moved.endpoint.port != UDP_PORT
+        lab.b.ask(SetPeerPath(request=3, peer=lab.a.address, endpoint=moved.endpoint), Done)
+        transfer_both_ways(lab, 4)
+        drops = lab.a.statistics().counters
+        assert not drops["drop-no-socket"]
+
+
+def narrow_cable(lab: PumpLab, mtu: int) -> None:
+    """The cable between the two carries less than usual."""
+    for computer in (lab.a, lab.b):
+        computer.run("ip", "link", "set", "cable", "mtu", str(mtu))
+
+
+def test_over_a_narrow_cable_only_what_may_be_fragmented_arrives() -> None:
+    with PumpLab() as lab:
+        lab.install_sessions()
+        narrow_cable(lab, 1_300)
+        fits = 1_300 - 28 - 32
+        for number, (size, whole) in enumerate([(fits + 1, True), (fits, True), (1_400, False)]):
+            payload = bytes(size)
+            lab.a.ask(SendMessage(request=number, peer=lab.b.address, payload=payload, whole=whole), Done)
+        arrived = [lab.b.wait_for(MessageReceived) for _ in range(2)]
+        assert [len(each.payload) for each in arrived if isinstance(each, MessageReceived)] == [fits, 1_400]
+
+
+def test_with_the_mtu_of_a_narrow_cable_senders_are_told_and_files_arrive() -> None:
+    with PumpLab() as lab:
+        lab.install_sessions()
+        narrow_cable(lab, 1_300)
+        fits = 1_300 - 28 - 32
+        for computer, other in ((lab.a, lab.b), (lab.b, lab.a)):
+            endpoint = UdpEndpoint(other.cable_host, UDP_PORT)
+            computer.ask(SetPeerPath(request=1, peer=other.address, endpoint=endpoint, mtu=fits), Done)
+        transfer_both_ways(lab, 4)
+        transfer_both_ways(lab, 2, version=6)
+        assert lab.a.statistics().counters["drop-too-big"] == 0
+        probe = lab.a.command("ping", "-c", "1", "-W", "5", "-M", "do", "-s", str(fits - 27), lab.b.tunnel_host)
+        assert f"mtu = {fits}" in subprocess.run(probe, capture_output=True, text=True, check=False).stdout
+        lab.a.run("ping", "-c", "1", "-W", "5", "-M", "do", "-s", str(fits - 28), lab.b.tunnel_host)
 
 
 def test_large_datagrams_arrive_in_order() -> None:

@@ -13,6 +13,8 @@ from app.dataplane.peer_table import Path as UdpPath
 from app.dataplane.peer_table import SocketAddress
 from app.dataplane.udp_port import UdpPort
 
+IP_MTU_DISCOVER = 10
+
 
 class NoRoute(socket.socket):
     """A socket of a computer without any network."""
@@ -112,3 +114,65 @@ def test_a_train_waits_while_the_socket_is_full(tmp_path: Path) -> None:
         assert received == [number.to_bytes(2, "big") for number in range(sent)]
         port.resume()
         assert counters["udp-sends"] == sent
+
+
+# --- extra sockets
+
+
+def test_extra_sockets_are_opened_used_and_closed(receiver: socket.socket) -> None:
+    counters = Counters()
+    with sender() as sock:
+        port = port_on(sock, counters, sender)
+        assert port.use_sockets([3, 4])
+        port.send_one(b"a", to(receiver.getsockname(), 3))
+        port.send_train((b"b", b"b"), 1, 2, to(receiver.getsockname(), 4))
+        (_, third), (_, fourth), _ = (receiver.recvfrom(100) for _ in range(3))
+        assert third != fourth
+        kept = port.sockets[4]
+        assert port.use_sockets([4, 5])
+        assert port.sockets[4] is kept
+        assert set(port.sockets) == {0, 4, 5} == set(port.numbers.values())
+        port.send_one(b"lost", to(receiver.getsockname(), 3))
+        port.send_train((b"lost",), 1, 4, to(receiver.getsockname(), 3))
+        assert counters["drop-no-socket"] == 5
+        assert port.use_sockets([])
+        assert kept.fileno() == -1
+
+
+def test_when_the_system_gives_no_more_sockets_the_opened_ones_stay() -> None:
+    given = iter([sender()])
+    with sender() as sock:
+        port = port_on(sock, Counters(), lambda: next(given, None) or no_more_sockets())
+        assert not port.use_sockets([1, 2, 3])
+        assert set(port.sockets) == {0, 1}
+        assert port.use_sockets([])
+
+
+def test_a_train_that_waits_for_a_closed_socket_is_lost_and_nothing_waits_on(tmp_path: Path) -> None:
+    place = str(tmp_path / "full")
+    counters = Counters()
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reader,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock,
+    ):
+        reader.bind(place)
+        port = port_on(sock, counters, lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+        assert port.use_sockets([1])
+        address: SocketAddress = place  # type: ignore[assignment]
+        while not is_blocked(port):
+            port.send_train((b"x",), 1, 1, to(address, 1))
+        assert port.use_sockets([])
+        assert not is_blocked(port)
+        assert counters["drop-no-socket"] == 1
+        port.resume()
+
+
+def test_a_whole_datagram_is_not_fragmented_and_the_next_may_be_again(receiver: socket.socket) -> None:
+    with sender() as sock:
+        sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)
+        port = port_on(sock, counters := Counters())
+        port.send_whole(b"whole", to(receiver.getsockname()))
+        assert receiver.recv(100) == b"whole"
+        assert sock.getsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER) == 0
+        port.send_whole(b"nowhere", to(receiver.getsockname(), 1))
+        assert counters["drop-no-socket"] == 1

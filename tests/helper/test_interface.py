@@ -19,7 +19,9 @@ from app.ipc.schema import (
     SetPeerPath,
     Statistics,
     UdpEndpoint,
+    UseSockets,
 )
+from app.protocol.wire import MAX_EXTRA_SOCKETS
 from tests.helper.computer import LinkWatch, adapters, ip, set_ip
 
 pytestmark = pytest.mark.privileged
@@ -79,6 +81,14 @@ def test_the_pump_answers_through_the_helper(links: LinkWatch) -> None:
     assert isinstance(statistics, Statistics)
     assert statistics.peers == []
     assert isinstance(done, Done)
+
+
+def test_the_pump_opens_as_many_sockets_as_it_may(links: LinkWatch) -> None:
+    async def story(client: HelperClient) -> Reply:
+        await configure(client)
+        return await client.request(UseSockets(request=0, numbers=tuple(range(1, MAX_EXTRA_SOCKETS + 1))))
+
+    assert isinstance(with_engine(story), Done)
 
 
 def test_the_same_wish_twice_changes_nothing(links: LinkWatch) -> None:
