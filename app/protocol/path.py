@@ -34,6 +34,7 @@ MAX_LEARNED = 16
 TRIGGER_INTERVAL = 0.2
 """Seconds between two checks to one endpoint that were triggered by the peer's."""
 
+_TRANSACTION_ID = stun.TRANSACTION_ID_LENGTH
 _HOST_ADVANTAGE = 0.010
 _STAY_ADVANTAGE = 0.005
 _STAY_FACTOR = 0.75
@@ -161,7 +162,6 @@ class PathFinder:
         self.counters: Counter[str] = Counter()
         self._remote: CheckCredentials | None = None
         self._checks: dict[Endpoint, _Check] = {}
-        self._learned = 0
         self._pacing_until = float("-inf")
         self._found_at: float | None = None
         self._ended = True
@@ -205,6 +205,21 @@ class PathFinder:
         self._ended = True
         for check in self._checks.values():
             check.due = None
+
+    def knock(self, endpoint: Endpoint) -> None:
+        """Send one check to an endpoint that is only guessed. If the peer is there, it checks back."""
+        if self._remote is not None:
+            self._outbox.append((endpoint, self._encode_check(secrets.token_bytes(_TRANSACTION_ID), self._remote)))
+
+    def knows(self, endpoint: Endpoint) -> bool:
+        """Whether it is a candidate: told, or learned from an authentic check that came from there."""
+        return endpoint in self._checks
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """Don't check it any more."""
+        self._checks.pop(endpoint, None)
+        if self._best is not None and self._best.endpoint == endpoint:
+            self._best = None
 
     def best(self) -> Path | None:
         """The best path that has answered."""
@@ -275,7 +290,6 @@ class PathFinder:
     def _forget(self) -> None:
         self._checks.clear()
         self._seen.clear()
-        self._learned = 0
 
     def _end_search(self) -> None:
         self.stop()
@@ -292,13 +306,16 @@ class PathFinder:
         self._send_check(check, remote, now)
 
     def _send_check(self, check: _Check, remote: CheckCredentials, now: float) -> None:
-        transaction_id = secrets.token_bytes(stun.TRANSACTION_ID_LENGTH)
+        transaction_id = secrets.token_bytes(_TRANSACTION_ID)
         check.sent[transaction_id] = now
         if len(check.sent) > _REMEMBERED_CHECKS:
             check.sent.popitem(last=False)
+        self._outbox.append((check.candidate.endpoint, self._encode_check(transaction_id, remote)))
+
+    def _encode_check(self, transaction_id: bytes, remote: CheckCredentials) -> bytes:
         username = remote.username + b":" + self.own.username
         request = StunMessage(MessageClass.REQUEST, transaction_id, username=username)
-        self._outbox.append((check.candidate.endpoint, stun.encode(request, remote.password)))
+        return stun.encode(request, remote.password)
 
     def _receive_answer(self, message: StunMessage, endpoint: Endpoint, now: float) -> None:
         check = self._checks.get(endpoint)
@@ -326,6 +343,16 @@ class PathFinder:
             self.stop()
 
     # --- the peer's checks
+
+    def _make_room(self) -> bool:
+        """Whether one more candidate may be learned. The oldest one that rests without an answer gives way."""
+        learned = [each for each in self._checks.values() if each.candidate.kind is CandidateKind.PEER_REFLEXIVE]
+        if len(learned) < MAX_LEARNED:
+            return True
+        resting = [each for each in learned if each.due is None and each.round_trip is None]
+        if resting:
+            del self._checks[resting[0].candidate.endpoint]
+        return bool(resting)
 
     def _receive_request(self, message: StunMessage, endpoint: Endpoint, now: float) -> None:
         problem = self._problem_of(message, endpoint)
@@ -364,10 +391,9 @@ class PathFinder:
         """RFC 8445 section 7.3.1.4: check back at once where an authentic check came from."""
         check = self._checks.get(endpoint)
         if check is None:
-            if self._learned >= MAX_LEARNED:
+            if not self._make_room():
                 self.counters["check-learned-full"] += 1
                 return
-            self._learned += 1
             check = _Check(Candidate(CandidateKind.PEER_REFLEXIVE, endpoint), None)
             self._checks[endpoint] = check
         if check.round_trip is not None or now < check.triggered_at + TRIGGER_INTERVAL or self._remote is None:

@@ -519,6 +519,36 @@ def test_a_peer_cannot_make_us_keep_or_send_without_bound() -> None:
     assert len(finder.datagrams_to_send(0.0)) <= 64
 
 
+def test_the_oldest_candidate_that_never_answered_gives_way_to_a_new_one() -> None:
+    finder = searching()
+    for number in range(3 * MAX_LEARNED):
+        endpoint = Endpoint("198.51.100.7", 1 + number)
+        finder.receive_datagram(check(number=number), endpoint, 100.0 * number)
+        assert finder.knows(endpoint)
+        for later in range(1, 40):
+            finder.handle_deadline(100.0 * number + later)
+        finder.datagrams_to_send(100.0 * number + 40)
+    assert len(finder.looked_at()) == MAX_LEARNED + 1
+    assert finder.knows(THERE), "what the peer told stays"
+
+
+def test_whom_a_knock_reaches_checks_back() -> None:
+    knocking, reached = searching(), PathFinder(PEER)
+    reached.set_remote([], OWN, 0.0)
+    knocking.datagrams_to_send(0.0)
+    knocking.knock(STRANGER)
+    assert not knocking.knows(STRANGER), "a guess is no candidate"
+    [(endpoint, datagram)] = knocking.datagrams_to_send(0.0)
+    assert endpoint == STRANGER
+    reached.receive_datagram(datagram, THERE, 0.0)
+    for endpoint, data in reached.datagrams_to_send(0.0):
+        assert endpoint == THERE
+        knocking.receive_datagram(data, STRANGER, 0.0)
+    assert knocking.knows(STRANGER)
+    knocking.forget(STRANGER)
+    assert not knocking.knows(STRANGER)
+
+
 def test_which_finder_a_message_is_for() -> None:
     finder = searching()
     [(_, sent)] = finder.datagrams_to_send(0.0)
