@@ -27,6 +27,7 @@ from app.protocol.wire import SERVER_PORT, RemoteProtocolError
 from app.server.limits import Policy, RateLimits, RelayLimits
 from app.server.pool import PoolError, parse_pool, random_pool
 from app.server.relay.secret import SecretError, make_secret, parse_secret, read_secret
+from app.server.web import WebTable
 
 MAX_CONFIG = 65_536
 """Bytes in a configuration file."""
@@ -88,6 +89,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     policy: Policy = Policy()
     limits: RateLimits = RateLimits()
     relay: RelayTable = RelayTable()
+    web: WebTable = WebTable()
     relays: Annotated[tuple[OtherRelayTable, ...], Meta(max_length=MAX_RELAYS - 1)] = ()
     log: LogTable = LogTable()
     metrics: MetricsTable | None = None
@@ -197,6 +199,7 @@ def _check_values(config: Config) -> None:
         checked_name(config.server.name)
         for host in (*config.server.listen, *([config.metrics.host] if config.metrics else [])):
             ip_address(host)
+        config.web.check()
         for relay in config.relays:
             checked_host(relay.host)
             parse_secret(relay.secret)
@@ -215,6 +218,7 @@ def _configuration_text(name: str, pool: str, port: int, public_host: str) -> st
         name=_toml_text(name),
         pool=_toml_text(pool),
         port=port,
+        web_port=443 if port else 0,
         next_port=port + 1 if 0 < port < 65_535 else 0,
         public_host=_toml_text(public_host),
     )

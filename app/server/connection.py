@@ -1,4 +1,4 @@
-"""One client's TCP connection: bytes to and from its ServerConversation, requests to the rules.
+"""One client's connection: bytes to and from its ServerConversation, requests to the rules.
 
 Bytes are counted before they are parsed and requests before they are decided; who sends more than the limits allow is
 read more slowly, who does not read what we send is disconnected. It decides nothing. Made by `listener.py`.
@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from app.protocol.keys import PublicKey
@@ -25,6 +24,7 @@ from app.protocol.messages import Closing, Message, Refusal, Refused, Request
 from app.protocol.wire import Address, format_address
 from app.server.decisions import Decisions
 from app.server.directory import Directory
+from app.server.entrance import Visitor
 from app.server.limits import Rate, RateLimits, Throttle
 from app.server.metrics import Counters
 from app.server.notices import Outcome
@@ -51,27 +51,13 @@ class Switchboard(Protocol):
     def left(self, session: Session) -> None:
         """The session has no connection any more."""
 
-    def handshake_over(self, connection: "Connection") -> None:
-        """The connection is not half-open any more; idempotent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Where a connection comes from."""
-
-    host: str
-    source: str
-    """Whom limits count it as."""
-
 
 class Connection:
     """One client. `run` lives as long as its stream."""
 
     def __init__(
         self,
-        peer: Peer,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        visitor: Visitor,
         conversation: ServerConversation,
         directory: Directory,
         decisions: Decisions,
@@ -79,9 +65,9 @@ class Connection:
         limits: RateLimits,
         counters: Counters,
     ) -> None:
-        self.peer = peer
-        self._reader = reader
-        self._writer = writer
+        self.peer = visitor.peer
+        self._stream = visitor.stream
+        self._greeted = visitor.greeted
         self._conversation = conversation
         self._directory = directory
         self._decisions = decisions
@@ -122,7 +108,7 @@ class Connection:
         deadline = self._conversation.next_deadline()
         try:
             async with asyncio.timeout_at(deadline) as self._waiting:
-                return await self._reader.read(READ_SIZE)
+                return await self._stream.read(READ_SIZE)
         except TimeoutError:
             return None
         finally:
@@ -144,25 +130,25 @@ class Connection:
 
     async def _close_stream(self) -> None:
         self.flush()
-        self._switchboard.handshake_over(self)
-        self._writer.close()
+        self._greeted()
+        self._stream.close()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._writer.wait_closed()
+                await self._stream.wait_closed()
         except (OSError, TimeoutError):
-            self._writer.transport.abort()
+            self._stream.abort()
 
     def flush(self) -> None:
         """Write what the conversation has to say; a client that leaves too much unread is cut off."""
         data = self._conversation.data_to_send()
-        if not data or self._writer.transport.is_closing():
+        if not data or self._stream.is_closing():
             return
         self._counters.add("sent_bytes", len(data))
-        self._writer.write(data)
-        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
+        self._stream.write(data)
+        if self._stream.unsent > MAX_UNSENT:
             self._counters.add("closed_slow_readers")
             self._conversation.close()
-            self._writer.transport.abort()
+            self._stream.abort()
             self._wake()
 
     def _wake(self) -> None:
@@ -241,7 +227,7 @@ class Connection:
 
     async def _log_in(self, address: Address) -> None:
         self._counters.add("logins")
-        self._switchboard.handshake_over(self)
+        self._greeted()
         directory, peer, now = self._directory, self.peer, self._now()
         try:
             await self._decisions.decide(lambda: directory.log_in(address, peer.host, peer.source, now), self._joined)

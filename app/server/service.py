@@ -19,7 +19,8 @@ from app.protocol.messages import Relay, checked_name
 from app.server.config import Config, ConfigError, ServerFolder
 from app.server.decisions import Decisions
 from app.server.directory import Directory, ServerFacts
-from app.server.listener import Listener
+from app.server.entrance import Entrance, Visitor
+from app.server.listener import Listener, busy
 from app.server.metrics import Counters, MetricsEndpoint, prometheus_text
 from app.server.pool import AddressPool
 from app.server.reflector import Reflections, Reflector
@@ -29,6 +30,7 @@ from app.server.relay.secret import parse_secret
 from app.server.relays import KnownRelay, RelayRules
 from app.server.sockets import lacks_address_family
 from app.server.store import Store
+from app.server.web import open_web
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class MediationServer:
 
     def __init__(self, folder: ServerFolder, config: Config) -> None:
         self._config = config
+        self._folder = folder.path
         self._identity = folder.read_key()
         self._store = Store.open(folder.store_file)
         self._counters = Counters()
@@ -50,6 +53,8 @@ class MediationServer:
         self._check_pool()
         self.fingerprint_text = self._identity.public.fingerprint_text
         self.port = config.server.port
+        self.web_port = 0
+        """What clients are told; 0 if there is no WebSocket."""
         self.reflector_ports: tuple[int, ...] = ()
         self.metrics_port: int | None = None
         reflections = Reflections(config.limits.reflections_per_second, self._counters)
@@ -58,6 +63,7 @@ class MediationServer:
         self._bindings = Bindings(self._relay_secret, config.relay)
         self._forwarder = Forwarder(self._bindings, reflections)
         self._endpoint = MetricsEndpoint(self._metrics_text, self._tasks)
+        self._entrance: Entrance | None = None
         self._listener: Listener | None = None
         self._directory: Directory | None = None
 
@@ -72,11 +78,15 @@ class MediationServer:
         """Open all ports. Raises ConfigError if one can't be opened."""
         try:
             self.reflector_ports = await self._open_reflector()
+            self._entrance = entrance = Entrance(
+                self._config.limits, self._counters, self._tasks, self._serve, None, self._say_busy
+            )
+            self.port = self._open_tcp(entrance)
+            self.web_port = self._open_web(entrance)
             self._directory = self._new_directory()
             self._listener = Listener(
-                self._identity, self._directory, self._decisions, self._config.limits, self._counters, self._tasks
+                self._identity, self._directory, self._decisions, self._config.limits, self._counters
             )
-            self.port = await self._open_listener(self._listener)
             if self._config.metrics is not None:
                 metrics = self._config.metrics
                 self.metrics_port = await self._endpoint.start(metrics.host, metrics.port)
@@ -85,14 +95,16 @@ class MediationServer:
             raise ConfigError(f"a port can't be opened: {error}") from error
         self._tasks.start("presence record", self._record_presence(self._directory))
         logger.info(
-            "server runs: TCP port %d, reflector on UDP %s, pool %s, key %s",
-            *(self.port, self.reflector_ports, self._config.pool, self.fingerprint_text),
+            "server runs: TCP port %d, web port %d, reflector on UDP %s, pool %s, key %s",
+            *(self.port, self.web_port, self.reflector_ports, self._config.pool, self.fingerprint_text),
         )
 
     def _new_directory(self) -> Directory:
         config = self._config
         fingerprint = self._identity.public.fingerprint
-        facts = ServerFacts(checked_name(config.server.name), fingerprint, config.pool, self.reflector_ports)
+        facts = ServerFacts(
+            checked_name(config.server.name), fingerprint, config.pool, self.reflector_ports, self.web_port
+        )
         relays = RelayRules(self._known_relays(), self._relay_secret, config.relay.pair_rate)
         return Directory(self._store, facts, config.policy, config.limits, relays)
 
@@ -103,18 +115,18 @@ class MediationServer:
         ]
         if not self._has_own_relay:
             return others
-        return [KnownRelay(Relay(0, "", self.reflector_ports[0], 0), self._relay_secret), *others]
+        return [KnownRelay(Relay(0, "", self.reflector_ports[0], self.web_port), self._relay_secret), *others]
 
     @property
     def _has_own_relay(self) -> bool:
         return self._config.relay.built_in and bool(self._config.server.reflector_ports)
 
-    async def _open_listener(self, listener: Listener) -> int:
+    def _open_tcp(self, entrance: Entrance) -> int:
         """The TCP port on all addresses; one that this computer lacks (no IPv6) is skipped while another works."""
         port, opened, missing = self._config.server.port, 0, None
         for host in self._config.server.listen:
             try:
-                port = await listener.open(host, port)
+                port = entrance.open(host, port)
                 opened += 1
             except OSError as error:
                 if not lacks_address_family(error):
@@ -124,6 +136,18 @@ class MediationServer:
         if missing is not None and not opened:
             raise missing
         return port
+
+    def _open_web(self, entrance: Entrance) -> int:
+        table = self._config.server
+        return open_web(entrance, self._config.web, self._folder, table.listen, table.public_host)
+
+    async def _serve(self, visitor: Visitor) -> None:
+        """A client; one that comes before all is ready is let down, and comes again."""
+        if self._listener is not None:
+            await self._listener.serve(visitor)
+
+    def _say_busy(self) -> bytes:
+        return busy(self._identity, asyncio.get_running_loop().time())
 
     async def _open_reflector(self) -> tuple[int, ...]:
         """The UDP ports on all addresses; the first is the built-in relay's as well."""
@@ -144,6 +168,8 @@ class MediationServer:
 
     async def stop(self) -> None:
         """Ask all clients to come back later, and close everything; idempotent."""
+        if self._entrance is not None:
+            self._entrance.close()
         if self._listener is not None:
             await self._listener.stop()
         self._endpoint.stop()
@@ -172,8 +198,8 @@ class MediationServer:
         gauges["undecided_requests"] = self._decisions.undecided
         if self._directory is not None:
             gauges |= await self._decisions.decide(self._directory.counts)
-        if self._listener is not None:
-            gauges |= self._listener.gauges()
+        if self._entrance is not None:
+            gauges |= self._entrance.gauges()
         return prometheus_text(gauges | self._bindings.gauges(), self._counters.read() | self._bindings.counts)
 
 

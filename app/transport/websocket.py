@@ -148,10 +148,10 @@ async def open_websocket(carrier: Stream, host: str, port: int) -> WebSocketStre
     return WebSocketStream(carrier, protocol, behind)
 
 
-async def accept_websocket(carrier: Stream, page: str) -> WebSocketStream | None:
-    """Open a WebSocket as the server; whoever wants something else is given `page` (404), and there is no stream.
+async def accept_websocket(carrier: Stream, page: str) -> tuple[WebSocketStream, str] | None:
+    """Open a WebSocket as the server; the text is for whom a web server in front says that it speaks.
 
-    Raises StreamError or OSError.
+    Whoever wants something else is given `page` (404), and there is no stream. Raises StreamError or OSError.
     """
     protocol = ServerProtocol(max_size=MAX_FRAME, logger=_frames)
     request, *behind = await _receive_opening(carrier, protocol)
@@ -160,7 +160,10 @@ async def accept_websocket(carrier: Stream, page: str) -> WebSocketStream | None
     else:
         protocol.send_response(protocol.reject(404, page))
     _send(carrier, protocol)
-    return WebSocketStream(carrier, protocol, behind) if protocol.state is State.OPEN else None
+    if not isinstance(request, Request) or protocol.state is not State.OPEN:
+        return None
+    forwarded_for = ",".join(request.headers.get_all("X-Forwarded-For")).rpartition(",")[2].strip()
+    return WebSocketStream(carrier, protocol, behind), forwarded_for
 
 
 async def _receive_opening(carrier: Stream, protocol: Side) -> list[Event]:

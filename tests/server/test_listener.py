@@ -39,6 +39,7 @@ from app.protocol.wire import Address
 from app.server.config import Config, MetricsTable, ServerFolder, ServerTable, parse_config
 from app.server.limits import RateLimits
 from app.server.service import MediationServer
+from app.server.web import WebTable
 from tests.server.client import Client, key, many_keys
 
 SERVER_KEY = 0
@@ -47,7 +48,7 @@ SERVER_KEY = 0
 def config(limits: RateLimits | None = None) -> Config:
     table = ServerTable(name="home", pool="10.77.0.0/16", listen=("127.0.0.1",), port=0, reflector_ports=(0, 0))
     generous = RateLimits(handshakes_per_minute=100_000, connections_per_source=4_000, registrations_per_hour=100_000)
-    return Config(table, limits=limits or generous, metrics=MetricsTable("127.0.0.1", 0))
+    return Config(table, limits=limits or generous, web=WebTable(port=0), metrics=MetricsTable("127.0.0.1", 0))
 
 
 def server_folder(path: Path) -> ServerFolder:
