@@ -191,9 +191,12 @@ class PumpLab:
         self.b.stop()
         self._cleanup.close()
 
-    def install_sessions(self, suite: int = 2, index: int = 1, through: UdpEndpoint | None = None) -> None:
+    def install_sessions(
+        self, suite: int = 2, index: int = 1, through: UdpEndpoint | None = None, relay: int = 0
+    ) -> None:
         """Give both pumps the two ends of one session, over the cable or `through` something in between.
 
+        With a relay id the datagrams look relayed, though they go straight over the cable.
         As in a handshake, the responder `b` is ready before the initiator `a` sends.
         """
         key_material = os.urandom(SUITES[suite].keymat_length)
@@ -207,7 +210,7 @@ class PumpLab:
                 suite=suite,
                 initiator=initiator,
                 key_material=key_material,
-                endpoint=through or UdpEndpoint(other.cable_host, UDP_PORT),
+                endpoint=through or UdpEndpoint(other.cable_host, UDP_PORT, relay),
                 confirmed=True,
                 partial_checksums=partial_checksums,
             )

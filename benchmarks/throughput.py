@@ -3,7 +3,8 @@
     python -m benchmarks.throughput [--rounds 3] [--seconds 5] [--json FILE] [--picture FILE]
 
 Run as root, with iperf3 and ping installed. Two network namespaces on one cable, each with a real adapter and a real
-pump; both ends and iperf3 share this machine's processors. Every figure is the median of the rounds. Each round waits
+pump; both ends and iperf3 share this machine's processors. The `relayed` figures are those of pumps that put a relay id
+in front of each datagram, and nobody in between. Every figure is the median of the rounds. Each round waits
 for a quiet second and measures everything once, so that a noisy minute spoils no comparison. Needs matplotlib (extra
 `bench`) for a picture.
 """
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from app.protocol.wire import MIN_RELAY_ID
 from benchmarks.process_usage import machine
 from benchmarks.pump_lab import Computer, PumpLab
 
@@ -83,6 +85,9 @@ def one_round(seconds: int) -> Figures:
             figures |= {
                 f"tunnel_{name}": value for name, value in tcp(lab, tunnel, streams, seconds, loaded=True).items()
             }
+        lab.install_sessions(index=2, relay=MIN_RELAY_ID)
+        figures |= {f"relayed_{name}": value for name, value in tcp(lab, tunnel, 1, seconds, loaded=True).items()}
+        lab.install_sessions(index=3)
         figures |= udp(lab, tunnel, 1_200, "1000M", seconds)
         figures |= udp(lab, tunnel, 64, "60M", seconds)
         figures["pump_memory_mb"] = max(lab.a.memory_bytes(), lab.b.memory_bytes()) / 1e6
