@@ -67,9 +67,13 @@ class UdpPort:
         for number in numbers:
             if number not in self.sockets:
                 try:
-                    self._add(number, self._open_socket())
+                    sock = self._open_socket()
                 except OSError:
                     return False
+                if sock.family != self.sockets[0].family:  # IPv6 came or went, and addresses differ in form
+                    sock.close()
+                    return False
+                self._add(number, sock)
         return True
 
     def send_train(self, buffers: Sequence[Buffer], slot: int, total: int, path: Path) -> None:

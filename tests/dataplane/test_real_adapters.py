@@ -192,6 +192,20 @@ def test_with_the_mtu_of_a_narrow_cable_senders_are_told_and_files_arrive() -> N
         lab.a.run("ping", "-c", "1", "-W", "5", "-M", "do", "-s", str(fits - 28), lab.b.tunnel_host)
 
 
+def test_a_running_transfer_survives_a_cable_that_becomes_narrow() -> None:
+    with PumpLab() as lab, ThreadPoolExecutor(1) as threads:
+        lab.install_sessions()
+        running = threads.submit(transfer, lab.a, lab.b, lab.b.tunnel_host, 256)
+        while lab.a.statistics().peers[0].sent_bytes < 1_000_000:
+            pass
+        narrow_cable(lab, 1_300)
+        for computer, other in ((lab.a, lab.b), (lab.b, lab.a)):
+            endpoint = UdpEndpoint(other.cable_host, UDP_PORT)
+            computer.ask(SetPeerPath(request=1, peer=other.address, endpoint=endpoint, mtu=1_240), Done)
+        running.result()
+        assert lab.a.statistics().counters["drop-too-big"]
+
+
 def test_large_datagrams_arrive_in_order() -> None:
     with PumpLab() as lab:
         lab.install_sessions()

@@ -148,6 +148,14 @@ def test_when_the_system_gives_no_more_sockets_the_opened_ones_stay() -> None:
         assert port.use_sockets([])
 
 
+def test_a_socket_of_another_family_is_none() -> None:
+    with sender() as sock, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        port = port_on(sock, Counters(), lambda: other)
+        assert not port.use_sockets([1])
+        assert set(port.sockets) == {0}
+        assert other.fileno() == -1
+
+
 def test_a_train_that_waits_for_a_closed_socket_is_lost_and_nothing_waits_on(tmp_path: Path) -> None:
     place = str(tmp_path / "full")
     counters = Counters()
