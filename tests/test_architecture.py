@@ -55,10 +55,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "app.server.relay": (
         "app.base",
         "app.protocol",
+        "app.server.entrance",
         "app.server.limits",
         "app.server.metrics",
         "app.server.reflector",
         "app.server.sockets",
+        "app.transport",
     ),
     "app.ui": (*WINDOW, "app.platform.paths"),
     "app.ui.words": WINDOW,
@@ -75,8 +77,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "app.platform.paths",
     ),
     "app.ui.welcome": (*WINDOW, *UNDER_WINDOWS, "app.ui.dialogs.server_choice"),
-    "app.ui.roster": (*WINDOW, *UNDER_WINDOWS, "app.ui.actions"),
-    "app.ui.tray": (*WINDOW, *UNDER_WINDOWS, "app.ui.actions"),
+    "app.ui.roster": (*WINDOW, *UNDER_WINDOWS),
+    "app.ui.tray": (*WINDOW, *UNDER_WINDOWS),
     "app.ui.tray.desktop_notifications": ("app.ui.tray", "app.base", "jeepney"),
     "app.ui.autostart": ("app.base", "app.platform.paths"),
     "app.ui.command_line": (

@@ -19,7 +19,7 @@ from app.protocol.messages import Relay, checked_name
 from app.server.config import Config, ConfigError, ServerFolder
 from app.server.decisions import Decisions
 from app.server.directory import Directory, ServerFacts
-from app.server.entrance import Entrance, Visitor
+from app.server.entrance import Entrance, Handler, Visitor
 from app.server.listener import Listener, busy
 from app.server.metrics import Counters, MetricsEndpoint, prometheus_text
 from app.server.pool import AddressPool
@@ -27,6 +27,8 @@ from app.server.reflector import Reflections, Reflector
 from app.server.relay.bindings import Bindings
 from app.server.relay.forwarder import Forwarder
 from app.server.relay.secret import parse_secret
+from app.server.relay.streams import RelayStreams
+from app.server.relay.streams import RelayStreams
 from app.server.relays import KnownRelay, RelayRules
 from app.server.sockets import lacks_address_family
 from app.server.store import Store
@@ -62,6 +64,8 @@ class MediationServer:
         self._relay_secret = folder.relay_secret()
         self._bindings = Bindings(self._relay_secret, config.relay)
         self._forwarder = Forwarder(self._bindings, reflections)
+        self._relay_streams = RelayStreams(self._bindings)
+        self._streams = RelayStreams(self._bindings)
         self._endpoint = MetricsEndpoint(self._metrics_text, self._tasks)
         self._entrance: Entrance | None = None
         self._listener: Listener | None = None
@@ -79,7 +83,7 @@ class MediationServer:
         try:
             self.reflector_ports = await self._open_reflector()
             self._entrance = entrance = Entrance(
-                self._config.limits, self._counters, self._tasks, self._serve, None, self._say_busy
+                self._config.limits, self._counters, self._tasks, self._serve, self._relay_handler, self._say_busy
             )
             self.port = self._open_tcp(entrance)
             self.web_port = self._open_web(entrance)
@@ -116,6 +120,10 @@ class MediationServer:
         if not self._has_own_relay:
             return others
         return [KnownRelay(Relay(0, "", self.reflector_ports[0], self.web_port), self._relay_secret), *others]
+
+    @property
+    def _relay_handler(self) -> Handler | None:
+        return self._relay_streams.serve if self._has_own_relay else None
 
     @property
     def _has_own_relay(self) -> bool:
@@ -199,8 +207,11 @@ class MediationServer:
         if self._directory is not None:
             gauges |= await self._decisions.decide(self._directory.counts)
         if self._entrance is not None:
-            gauges |= self._entrance.gauges()
-        return prometheus_text(gauges | self._bindings.gauges(), self._counters.read() | self._bindings.counts)
+            gauges |= self._entrance.gauges() | self._streams.gauges()
+        return prometheus_text(
+            gauges | self._bindings.gauges() | self._relay_streams.gauges(),
+            self._counters.read() | self._bindings.counts,
+        )
 
 
 def run(folder: ServerFolder, *, attached: bool = False) -> None:
