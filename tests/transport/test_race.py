@@ -1,0 +1,144 @@
+"""Routes race each other: who answers first wins, and of the others nothing is left."""
+
+import asyncio
+import gc
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from app.base.tasks import Tasks
+from app.transport.race import RoutesFailedError, race
+from app.transport.routes import Dialler, Route, Target, Way
+from app.transport.stream import Stream, StreamError
+
+TCP, WEB = Route(Way.TCP), Route(Way.WEB)
+HOST = "127.0.0.1"
+PATIENCE = 20.0
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readexactly(5)
+    writer.write(b"welcome")
+
+
+async def lies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readexactly(5)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+async def swallows(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """As a firewall does that lets TCP connect and nothing more."""
+
+
+class Door:
+    """A port and how many connections it has."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self.open = 0
+        self.changed = asyncio.Event()
+        self.port = 0
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._serve(reader, writer)
+            await reader.read()
+        writer.transport.abort()
+        self.open -= 1
+        self.changed.set()
+
+    async def until_alone(self) -> None:
+        while self.open:
+            self.changed.clear()
+            await self.changed.wait()
+
+
+@asynccontextmanager
+async def door(serve: Serve) -> AsyncIterator[Door]:
+    new = Door(serve)
+    server = await asyncio.start_server(new.accept, HOST, 0)
+    new.port = int(server.sockets[0].getsockname()[1])
+    async with server:
+        yield new
+        await asyncio.sleep(0)
+        await new.until_alone()
+
+
+async def greet(stream: Stream) -> bytes:
+    stream.write(b"hello")
+    answer = await stream.read(100)
+    if not answer.startswith(b"welcome"):
+        raise StreamError("who is this?")
+    return answer
+
+
+class Plain(Dialler):
+    """Takes the web port for a second one of TCP."""
+
+    async def open(self, target: Target, route: Route) -> Stream:
+        port = target.port if route.way is Way.TCP else target.web_port
+        return await super().open(Target(target.host, port), TCP)
+
+
+def test_the_first_route_that_answers_wins() -> None:
+    async def story() -> None:
+        async with door(answers) as first, door(answers) as second:
+            won = await race(Plain(), Target(HOST, first.port, second.port), [TCP, WEB], greet, PATIENCE)
+            assert (won.route, won.greeting) == (TCP, b"welcome")
+            won.stream.close()
+            await won.stream.wait_closed()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("worse", [swallows, lies])
+def test_a_route_that_connects_and_does_not_answer_as_it_should_loses(worse: Serve) -> None:
+    async def story() -> None:
+        async with door(worse) as first, door(answers) as second:
+            won = await race(Plain(), Target(HOST, first.port, second.port), [TCP, WEB], greet, PATIENCE)
+            assert won.route == WEB
+            won.stream.abort()
+
+    asyncio.run(story())
+
+
+def test_where_no_route_is_through_each_says_why() -> None:
+    async def story() -> None:
+        async with door(lies) as first, door(swallows) as second:
+            with pytest.raises(RoutesFailedError) as caught:
+                await race(Plain(), Target(HOST, first.port, second.port), [TCP, WEB], greet, 0.5)
+        failures = caught.value.failures
+        assert isinstance(failures[TCP], StreamError)
+        assert isinstance(failures[WEB], TimeoutError)
+        with pytest.raises(RoutesFailedError):
+            await race(Plain(), Target(HOST, first.port), [], greet, PATIENCE)
+
+    asyncio.run(story())
+
+
+def test_whenever_it_is_cancelled_no_stream_is_left() -> None:
+    async def story() -> int:
+        tasks = Tasks()
+        async with door(answers) as first, door(answers) as second:
+            target = Target(HOST, first.port, second.port)
+            for turns in range(1_000):
+                racing = tasks.start("race", race(Plain(), target, [TCP, WEB], greet, PATIENCE))
+                for _turn in range(turns):
+                    await asyncio.sleep(0)
+                if not racing.cancel():
+                    break
+                with suppress(asyncio.CancelledError):
+                    await racing
+            racing.result().stream.abort()
+        await tasks.close()
+        return turns
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert asyncio.run(asyncio.wait_for(story(), 60)) > 5
+        gc.collect()
+    assert not [str(each.message) for each in told]
