@@ -13,6 +13,8 @@ from app.protocol.wire import VIRTUAL_PREFIX6
 TCP: Final = 6
 UDP: Final = 17
 FIN, SYN, PSH, CWR = 0x01, 0x02, 0x08, 0x80
+MIN_MTU6: Final = 1_280
+"""Bytes that every link must carry for IPv6, whose senders do not go below (RFC 8200 section 5)."""
 
 ADDRESSES4 = Struct("!12xII")
 """Source and destination of an IPv4 packet."""

@@ -19,6 +19,7 @@ from typing import Any
 from app.dataplane.broadcast import Broadcaster
 from app.dataplane.counters import Counters
 from app.dataplane.ip_packet import (
+    MIN_MTU6,
     MULTICAST4,
     MULTICAST6,
     PREFIX6,
@@ -387,12 +388,14 @@ class Outbound:
     def _is_too_big(self, peer: Peer, start: int, length: int) -> bool:
         """Tell the sender of a packet, or of segments, of `length` bytes that they exceed the MTU of the peer's path.
 
-        False for what may be fragmented: it goes out as it is, and the datagram around it is fragmented on its way.
+        False for IPv4 that may be fragmented, and for IPv6 of the size that any link must carry: it goes out as it is,
+        and the datagram around it is fragmented on its way.
         """
-        if length <= self._interface.mtu and may_be_fragmented(self._buffer, start):
+        mtu = peer.mtu if self._buffer[start] >> 4 == 4 else max(peer.mtu, MIN_MTU6)
+        if length <= mtu or (length <= self._interface.mtu and may_be_fragmented(self._buffer, start)):
             return False
         self._counters["drop-too-big"] += 1
-        answer = packet_too_big(self._whole(start, length)[VNET_HEADER.size :], peer.mtu)
+        answer = packet_too_big(self._whole(start, length)[VNET_HEADER.size :], mtu)
         if answer is not None:
             try:
                 os.write(self._tun, bytes(VNET_HEADER.size) + answer)

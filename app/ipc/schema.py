@@ -117,7 +117,8 @@ class SetPeerPath(PumpRequest, frozen=True):
     """Send to the peer over this endpoint from now on. Answered by Done or Failed `no-peer`, `endpoint`.
 
     IP packets larger than `mtu`, which the path cannot carry in one piece, are answered with "packet too big"; those
-    of IPv4 that may be fragmented go out nevertheless. Installing a session over the same endpoint changes nothing.
+    of IPv4 that may be fragmented, and of IPv6 up to 1,280 bytes, go out nevertheless. Installing a session over the
+    same endpoint changes nothing.
     """
 
     peer: VirtualAddress

@@ -498,6 +498,17 @@ def test_what_may_be_fragmented_goes_out_though_it_is_too_big_for_its_path() -> 
         assert not sides.near.drops()
 
 
+def test_ipv6_goes_out_in_the_size_that_every_link_must_carry() -> None:
+    flow = Flow(NEAR, FAR, version=6)
+    room = 1_280 - header_length(flow)
+    with TwoSides() as sides:
+        set_mtu(sides, 1_000)
+        fits = plain(packet(flow, bytes(room)))
+        assert sides.carry(fits, plain(packet(flow, bytes(room + 1)))) == [fits]
+        (answer,) = sides.near.from_tun()
+        assert answer[56:58] == (1_280).to_bytes(2)
+
+
 def test_a_connection_is_clamped_to_its_path_in_both_directions() -> None:
     wide, narrow = (Flow(NEAR, FAR, options=b"\x02\x04" + mss.to_bytes(2, "big")) for mss in (1_360, 1_260))
     with TwoSides() as sides:

@@ -31,8 +31,8 @@ _CAPABILITY_VERSION = 0x20080522
 _CAPABILITY_NUMBERS = range(64)
 
 MAX_OPEN_FILES = 64 + 512
-"""Descriptors of an unprivileged child: TUN, UDP socket, control socket, standard streams, and room; and the pump's extra
-sockets for hard NATs (MAX_EXTRA_SOCKETS)."""
+"""Descriptors of an unprivileged child: TUN, UDP socket, control socket, standard streams, and room; and the extra UDP
+sockets that the pump may open (MAX_EXTRA_SOCKETS)."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
