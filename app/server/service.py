@@ -28,7 +28,6 @@ from app.server.relay.bindings import Bindings
 from app.server.relay.forwarder import Forwarder
 from app.server.relay.secret import parse_secret
 from app.server.relay.streams import RelayStreams
-from app.server.relay.streams import RelayStreams
 from app.server.relays import KnownRelay, RelayRules
 from app.server.sockets import lacks_address_family
 from app.server.store import Store
