@@ -445,6 +445,12 @@ _REFUSALS: Final = {
     Refusal.PEER_OFFLINE: Sentences(
         "The peer is offline.", "The server does not see it.", "Try again when it is online.", _NO_ANSWER
     ),
+    Refusal.NO_RELAY: Sentences(
+        "The server has no relay.",
+        "It can't carry what finds no direct path.",
+        "Ask whoever runs the server to switch its relay on.",
+        _REFUSED,
+    ),
     Refusal.ALREADY_PENDING: Sentences(
         "Already waiting.", "The owner has not decided yet.", "Ask the owner to approve.", _REFUSED
     ),

@@ -26,11 +26,17 @@ from app.protocol.messages import (
     MemberStatus,
     NetworkProof,
     Refusal,
+    Relay,
+    RelayTime,
     SetNickname,
     encode,
 )
+from app.protocol.relay import MAX_RELAY_WORD, RELAY_WORDS, RelayRefusal
+from app.protocol.relay_stream import MAX_TRAIN
 from app.protocol.suites import SUITES
 from app.protocol.tunnel_message import SearchVerdict, TunnelMessage
+from app.server.relay.bindings import IDLE_AFTER
+from app.server.relays import TOKEN_LIFETIME
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in DOCUMENT.splitlines() if line[:1] == "|"]
@@ -51,13 +57,22 @@ def test_every_message_is_documented_with_its_tag_and_its_fields_in_order(messag
     assert documented_fields(row[2]) == message.__struct_fields__
 
 
-@pytest.mark.parametrize("part", [NetworkProof, Candidate, Member], ids=lambda part: part.__name__)
+@pytest.mark.parametrize("part", [NetworkProof, Candidate, Member, RelayTime, Relay], ids=lambda part: part.__name__)
 def test_every_part_of_a_message_is_documented(part: type[Struct]) -> None:
     (row,) = [row for row in ROWS if row[0] == part.__name__]
     assert documented_fields(row[1]) == part.__struct_fields__
 
 
-@pytest.mark.parametrize("codes", [HelloRefusal, Refusal, Departure, CandidateKind, MemberStatus, SearchVerdict])
+@pytest.mark.parametrize("word", RELAY_WORDS, ids=lambda word: word.__name__)
+def test_every_word_of_a_relay_is_documented(word: type[Struct]) -> None:
+    (row,) = [row for row in ROWS if row[0] == f"{word.__struct_config__.tag} {word.__name__}"]
+    assert documented_fields(row[1]) == word.__struct_fields__
+
+
+CODES = [HelloRefusal, Refusal, Departure, CandidateKind, MemberStatus, SearchVerdict, RelayRefusal]
+
+
+@pytest.mark.parametrize("codes", CODES)
 def test_every_code_is_documented(codes: type[IntEnum]) -> None:
     assert ", ".join(f"{code.value} {code.name}" for code in codes) in DOCUMENT
 
@@ -87,6 +102,8 @@ def test_timers_and_limits_are_those_of_the_code() -> None:
     assert numbers("keepalive, doubt") == [
         *(liveness.KEEPALIVE, liveness.KEEPALIVE_OF_RESPONDER, liveness.DOUBT_AFTER),
     ]
+    assert numbers("word of a relay, train on a stream") == [MAX_RELAY_WORD, MAX_TRAIN]
+    assert numbers("binding to a relay: silence, token") == [IDLE_AFTER, TOKEN_LIFETIME]
     assert str(fragment.FRAGMENT_PAYLOAD) in DOCUMENT.replace(",", "")
     assert f"after {', '.join(map(str, path.CHECK_INTERVALS[:-1]))} and {path.CHECK_INTERVALS[-1]} s" in DOCUMENT
     assert f"gives up after {conversation.GIVE_UP_AFTER:.0f} s" in DOCUMENT

@@ -43,6 +43,7 @@ from app.protocol.wire import RemoteProtocolError
 KEY, SIGNATURE, STATEMENT = bytes(range(200)) * 2, b"\x51" * 384, b"\x57" * 384
 NONCE, SECRET, SALT, WRAPPED = b"\x4e" * 128, b"\x53" * 32, b"\x54" * 16, b"\x55" * 60
 CANDIDATES = (Candidate(CandidateKind.HOST, "192.0.2.1", 41000), Candidate(CandidateKind.REFLEXIVE, "2001:db8::1", 9))
+RELAYS = (messages.Relay(0, "", 12975, 443), messages.Relay(1, "relay.example.org", 12975, 0))
 ANNA = Member(0x0A100001, SECRET, "Anna", True)
 BEN = Member(0x0A100002, SECRET, "Бен", False, MemberStatus.PENDING)
 
@@ -74,13 +75,15 @@ EXAMPLES: list[Message] = [
     messages.Introduce(15, 0x0A100002, b"user", b"\x70" * 16, CANDIDATES, True),
     Ping(16),
     messages.Unban(17, 7, 0x0A100002),
+    messages.ReportRelays(18, (messages.RelayTime(0, 12), messages.RelayTime(1, 140))),
+    messages.GetRelay(19, 0x0A100002),
     Accepted(1),
     messages.Refused(2, Refusal.WRONG_PASSWORD),
     messages.JoinParameters(3, 7, "friends", SALT),
     messages.Created(4, 7),
     messages.Pending(5, 7),
     messages.PeerKey(6, 0x0A100002, KEY),
-    messages.Welcome("home", "Anna", 0x0A100000, 16, (12975, 12976), "192.0.2.1"),
+    messages.Welcome("home", "Anna", 0x0A100000, 16, (12975, 12976), "192.0.2.1", RELAYS, 443),
     messages.NetworkState(7, "friends", 0x0A100001, MemberStatus.MEMBER, True, False, True, 0, SALT, WRAPPED, True),
     messages.Roster(7, True, True, (ANNA, BEN)),
     messages.MemberChanged(7, BEN),
@@ -90,6 +93,7 @@ EXAMPLES: list[Message] = [
     messages.Introduced(0x0A100002, b"user", b"\x70" * 16, CANDIDATES, False, "192.0.2.9"),
     messages.StatementTold(7, STATEMENT),
     messages.Closing(True),
+    messages.RelayOffered(0x0A100002, 1, b"\x59" * 57, SECRET, 43_200),
 ]
 VECTORS: dict[str, str] = json.loads((Path(__file__).parent / "vectors" / "messages.json").read_text())
 ALL: tuple[type[Message], ...] = (

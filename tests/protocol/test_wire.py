@@ -75,7 +75,19 @@ def test_any_text_and_number_are_an_endpoint_or_a_named_error(host: str, port: i
 
 
 def test_an_endpoint_compares_like_its_parts() -> None:
-    assert Endpoint("192.0.2.1", 1) == ("192.0.2.1", 1)
+    assert Endpoint("192.0.2.1", 1) == ("192.0.2.1", 1, 0, 0)
+
+
+def test_an_endpoint_behind_a_relay_is_another_one() -> None:
+    relayed = wire.checked_endpoint("192.0.2.1", 1, wire.MIN_RELAY_ID + 5)
+    assert relayed != Endpoint("192.0.2.1", 1) == relayed.plain
+    assert str(relayed) == "relay 192.0.2.1:1"
+
+
+@pytest.mark.parametrize(("relay", "socket"), [(1, 0), (wire.MIN_RELAY_ID - 1, 0), (2**32, 0), (0, -1), (0, 513)])
+def test_relay_ids_and_sockets_that_nobody_has_are_refused(relay: int, socket: int) -> None:
+    with pytest.raises(RemoteProtocolError):
+        wire.checked_endpoint("192.0.2.1", 1, relay, socket)
 
 
 def test_virtual_addresses_in_text() -> None:

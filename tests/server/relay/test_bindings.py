@@ -30,7 +30,7 @@ class NotedWay:
 class Table:
     """A relay's bindings and the clock."""
 
-    limits: RelayLimits = RelayLimits()
+    limits: RelayLimits = field(default_factory=RelayLimits)
     now: float = 1_000.0
     bindings: Bindings = field(init=False)
 
