@@ -192,6 +192,14 @@ def test_with_the_mtu_of_a_narrow_cable_senders_are_told_and_files_arrive() -> N
         lab.a.run("ping", "-c", "1", "-W", "5", "-M", "do", "-s", str(fits - 28), lab.b.tunnel_host)
 
 
+@pytest.mark.parametrize("relay", [0, RELAY])
+def test_over_a_narrow_cable_that_nobody_has_measured_files_arrive_in_fragments(relay: int) -> None:
+    with PumpLab() as lab:
+        lab.install_sessions(relay=relay)
+        narrow_cable(lab, 1_300)
+        transfer_both_ways(lab, 2)
+
+
 def test_a_running_transfer_survives_a_cable_that_becomes_narrow() -> None:
     with PumpLab() as lab, ThreadPoolExecutor(1) as threads:
         lab.install_sessions()
