@@ -104,9 +104,9 @@ class Internet:
         if self._random.random() < self.loss or frozenset((source.host, destination.host)) in self.cut:
             return
         if destination.host == self.reflector_host:
-            answer = stun.reflect(data, source)
-            if answer is not None:
-                self._route(destination, source, answer)
+            reflection = stun.reflect(data, source)
+            if reflection is not None:
+                self._route(destination, source, reflection.answer)
             return
         for computer in self._computers:
             if computer.router is None and computer.address == destination.host:

@@ -22,6 +22,8 @@ from app.protocol.wire import VIRTUAL_PREFIX6, Endpoint, RemoteProtocolError, ch
 logger = logging.getLogger(__name__)
 
 MAX_REFLECTORS = 8
+MAX_OUTSIDE = 6
+"""Mapped and reflexive candidates that are told."""
 ADDRESSES_LAST = 1.0
 """Seconds until this computer's addresses are read anew; a change that the system tells is seen at once."""
 _RETRANSMISSIONS = (0.0, 0.25, 0.75)
@@ -41,6 +43,8 @@ class Reflectors:
         """The reflectors to ask."""
         self.seen: dict[Endpoint, Endpoint] = {}
         """The outside endpoint that each reflector told; see engine/nat.py for what follows from it."""
+        self.mapped: tuple[Endpoint, ...] = ()
+        """The endpoint that a router leads here because it was asked to, see engine/port_mapping.py."""
         self.public_host = ""
         """Name or address of the own router, known where the server stands behind it as well."""
         self.guessed: tuple[Endpoint, ...] = ()
@@ -86,14 +90,23 @@ class Reflectors:
         async with self._asking:
             if loop.time() - self._asked_at < self._timing.reflexive_lifetime:
                 return self.found
-            self.seen, self.guessed = await asyncio.gather(self._ask_all(), self._guess())
+            self.seen, self.guessed = await asyncio.gather(
+                self._ask_all(self.endpoints[:MAX_REFLECTORS]), self._guess()
+            )
             freshness = 0.0 if self.found else self._timing.reflexive_lifetime - self._timing.reflector_retry
             self._asked_at = loop.time() - freshness
             return self.found
 
-    async def _ask_all(self) -> dict[Endpoint, Endpoint]:
+    async def ask_through(self, sockets: Sequence[int]) -> tuple[Endpoint, ...]:
+        """What a reflector sees of extra sockets over IPv4, in their order, without those where it does not answer."""
+        reflector = next((each for each in self.endpoints if ":" not in each.host), None)
+        if reflector is None:
+            return ()
+        return tuple((await self._ask_all([reflector._replace(socket=each) for each in sockets])).values())
+
+    async def _ask_all(self, reflectors: Sequence[Endpoint]) -> dict[Endpoint, Endpoint]:
         loop = asyncio.get_running_loop()
-        questions = {secrets.token_bytes(stun.TRANSACTION_ID_LENGTH): each for each in self.endpoints[:MAX_REFLECTORS]}
+        questions = {secrets.token_bytes(stun.TRANSACTION_ID_LENGTH): each for each in reflectors}
         if not questions:
             return {}
         answers: list[asyncio.Future[Endpoint]] = [loop.create_future() for _ in questions]
@@ -128,7 +141,7 @@ class Reflectors:
     def _send_unanswered(self, questions: dict[bytes, Endpoint]) -> None:
         for transaction, reflector in questions.items():
             if not self._waiting[transaction].done():
-                self._send(reflector, stun.encode(StunMessage(MessageClass.REQUEST, transaction)))
+                self._send(reflector, stun.question(transaction))
 
 
 def _is_loopback(endpoint: Endpoint) -> bool:
@@ -182,14 +195,17 @@ def host_endpoints(
     return found
 
 
-def as_candidates(hosts: Sequence[Endpoint], reflexive: Sequence[Endpoint]) -> tuple[Candidate, ...]:
-    """Everything to tell a peer, interfaces first, each endpoint once, at most MAX_CANDIDATES."""
-    kinds = dict.fromkeys(reflexive, CandidateKind.REFLEXIVE)
-    kinds.update((endpoint, CandidateKind.HOST) for endpoint in hosts)
-    ordered = sorted(kinds, key=lambda endpoint: (kinds[endpoint], endpoint))
-    reserved = [each for each in ordered if kinds[each] is CandidateKind.REFLEXIVE][:4]
-    kept = [each for each in ordered if each not in reserved][: MAX_CANDIDATES - len(reserved)] + reserved
-    return tuple(Candidate(kinds[each], each.host, each.port) for each in kept)
+def as_candidates(
+    hosts: Sequence[Endpoint], reflexive: Sequence[Endpoint], mapped: Sequence[Endpoint] = ()
+) -> tuple[Candidate, ...]:
+    """Everything to tell a peer, interfaces first, each address and port once, at most MAX_CANDIDATES."""
+    kinds = {each.plain: CandidateKind.REFLEXIVE for each in reflexive}
+    kinds.update((each.plain, CandidateKind.MAPPED) for each in mapped)
+    kinds.update((each.plain, CandidateKind.HOST) for each in hosts)
+    outside = [each for each, kind in kinds.items() if kind is not CandidateKind.HOST]
+    reserved = sorted(outside, key=lambda each: (kinds[each], each))[:MAX_OUTSIDE]
+    inside = sorted(kinds.keys() - set(outside))[: MAX_CANDIDATES - len(reserved)]
+    return tuple(Candidate(kinds[each], each.host, each.port) for each in (*inside, *reserved))
 
 
 async def resolve_ports(host: str, ports: Sequence[int]) -> tuple[Endpoint, ...]:

@@ -62,7 +62,7 @@ class Introductions:
             self._introducing.discard((peer, wants_answer))
 
     def _candidates(self) -> tuple[Candidate, ...]:
-        return as_candidates(self._hosts(), self._reflectors.found)
+        return as_candidates(self._hosts(), self._reflectors.found, self._reflectors.mapped)
 
     async def _tell(self, peer: Address, candidates: tuple[Candidate, ...], wants_answer: bool) -> None:
         own = self._own(peer)

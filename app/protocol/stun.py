@@ -25,8 +25,14 @@ MAX_REFLECTION = 52
 """Bytes in the largest answer of `reflect`; see there."""
 TRANSACTION_ID_LENGTH = 12
 
+CHANGE_PORT = 0x02
+"""The answer shall come from the server's other port."""
+CHANGE_ADDRESS = 0x04
+"""The answer shall come from the server's other address."""
+
 _HEADER = Struct("!HHI12s")
 _ATTRIBUTE = Struct("!HH")
+_SOFTWARE = "Buri, a private network"
 _FINGERPRINT_MASK = 0x5354554E
 _FINGERPRINT_SIZE = 8
 _MAX_USERNAME = 508
@@ -46,6 +52,7 @@ class Attribute(IntEnum):
     """Attribute types that are understood here; below 0x8000 a receiver must understand them."""
 
     MAPPED_ADDRESS = 0x0001
+    CHANGE_REQUEST = 0x0003
     USERNAME = 0x0006
     MESSAGE_INTEGRITY = 0x0008
     ERROR_CODE = 0x0009
@@ -92,6 +99,8 @@ class StunMessage:
     """Where the server answered from (RFC 5780 section 7.3)."""
     other_address: Endpoint | None = None
     """The server's other address and port (RFC 5780 section 7.4)."""
+    change_request: int = 0
+    """What the answer shall come from: CHANGE_PORT, CHANGE_ADDRESS (RFC 5780 section 7.2)."""
     error_code: int | None = None
     reason: str = ""
     unknown_attributes: tuple[int, ...] = ()
@@ -140,7 +149,21 @@ def decode(datagram: bytes) -> StunMessage:
     return _Reader(datagram, transaction_id).message(message_class)
 
 
-def reflect(datagram: bytes, source: Endpoint) -> bytes | None:
+def question(transaction_id: bytes, change_request: int = 0) -> bytes:
+    """A Binding request for a reflector, at least as long as the answer: none need send more than it got."""
+    request = StunMessage(MessageClass.REQUEST, transaction_id, software=_SOFTWARE, change_request=change_request)
+    return encode(request, fingerprint=False)
+
+
+class Reflection(NamedTuple):
+    """What a reflector answers."""
+
+    answer: bytes
+    from_other_port: bool = False
+    """It was asked to answer from its other port (RFC 5780): does it get through the asker's router?"""
+
+
+def reflect(datagram: bytes, source: Endpoint, has_other_port: bool = False) -> Reflection | None:
     """What a reflector answers to a datagram from `source`: for a plain Binding request its source, else None.
 
     An answer has at most MAX_REFLECTION bytes (32 for IPv4, 44 for IPv6, 8 more if the request had a FINGERPRINT) and
@@ -153,18 +176,22 @@ def reflect(datagram: bytes, source: Endpoint) -> bytes | None:
         return None
     if request.message_class is not MessageClass.REQUEST or source.port == 0:
         return None
-    if request.unsupported:
-        return _refusal(request, len(datagram))
+    unsupported = request.unsupported
+    if request.change_request not in (0, CHANGE_PORT if has_other_port else 0):
+        unsupported = (Attribute.CHANGE_REQUEST, *unsupported)
+    if unsupported:
+        refusal = _refusal(request, unsupported, len(datagram))
+        return None if refusal is None else Reflection(refusal)
     answer = StunMessage(MessageClass.SUCCESS, request.transaction_id, mapped_address=source)
-    return encode(answer, fingerprint=request.fingerprint)
+    return Reflection(encode(answer, fingerprint=request.fingerprint), request.change_request == CHANGE_PORT)
 
 
-def _refusal(request: StunMessage, limit: int) -> bytes | None:
+def _refusal(request: StunMessage, unsupported: tuple[int, ...], limit: int) -> bytes | None:
     answer = StunMessage(
         MessageClass.ERROR,
         request.transaction_id,
         error_code=ErrorCode.UNKNOWN_ATTRIBUTE,
-        unknown_attributes=request.unsupported[:4],
+        unknown_attributes=unsupported[:4],
     )
     encoded = encode(answer, fingerprint=request.fingerprint)
     return encoded if len(encoded) <= limit else None
@@ -199,6 +226,7 @@ class _Reader:
             mapped_address=mapped,
             response_origin=self._endpoint(Attribute.RESPONSE_ORIGIN),
             other_address=self._endpoint(Attribute.OTHER_ADDRESS),
+            change_request=self._change_request(),
             error_code=error_code,
             reason=reason,
             unknown_attributes=self._unknown_attributes(),
@@ -278,6 +306,12 @@ class _Reader:
             raise RemoteProtocolError("stun: wrong ERROR-CODE")
         return (value[2] & 7) * 100 + value[3], _text(value[4:])
 
+    def _change_request(self) -> int:
+        value = self._values.get(Attribute.CHANGE_REQUEST, bytes(4))
+        if len(value) != 4:
+            raise RemoteProtocolError("stun: wrong CHANGE-REQUEST")
+        return int.from_bytes(value) & (CHANGE_PORT | CHANGE_ADDRESS)
+
     def _unknown_attributes(self) -> tuple[int, ...]:
         value = self._values.get(Attribute.UNKNOWN_ATTRIBUTES, b"")
         if len(value) % 2:
@@ -309,6 +343,8 @@ def _values(message: StunMessage) -> list[tuple[Attribute, bytes]]:
     if message.unknown_attributes:
         listed = b"".join(kind.to_bytes(2, "big") for kind in message.unknown_attributes)
         values.append((Attribute.UNKNOWN_ATTRIBUTES, listed))
+    if message.change_request:
+        values.append((Attribute.CHANGE_REQUEST, message.change_request.to_bytes(4)))
     if message.username is not None:
         values.append((Attribute.USERNAME, message.username))
     if message.software is not None:

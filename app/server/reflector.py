@@ -34,9 +34,9 @@ class Reflections:
         if not self._buckets.take(source_of(host), now):
             self._counters.add("reflector_dropped_rate")
             return None
-        answer = reflect(datagram, Endpoint(_plain_host(host), port))
-        self._counters.add("reflector_dropped_malformed" if answer is None else "reflector_answered")
-        return answer
+        reflection = reflect(datagram, Endpoint(_plain_host(host), port))
+        self._counters.add("reflector_dropped_malformed" if reflection is None else "reflector_answered")
+        return None if reflection is None else reflection.answer
 
     def unreachable(self) -> None:
         """An ICMP error for an earlier answer: the client is gone, nothing to do but count."""

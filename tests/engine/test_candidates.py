@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.candidates import (
+    MAX_OUTSIDE,
     OwnAddresses,
     Reflectors,
     as_candidates,
@@ -53,15 +54,27 @@ def test_an_address_that_is_seen_from_outside_unchanged_is_told_once() -> None:
 endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), st.integers(1, 65_535))
 
 
-@given(st.lists(endpoints, max_size=40), st.lists(endpoints, max_size=8))
+def test_a_port_that_the_router_opened_is_told_as_such() -> None:
+    host, outside, opened = Endpoint("192.168.1.5", 4_000), Endpoint("198.51.100.7", 9), Endpoint("198.51.100.7", 4_000)
+    told = as_candidates([host], [outside, opened], [opened])
+    assert [(each.kind, each.port) for each in told] == [
+        (CandidateKind.HOST, 4_000),
+        (CandidateKind.MAPPED, 4_000),
+        (CandidateKind.REFLEXIVE, 9),
+    ]
+
+
+@given(st.lists(endpoints, max_size=40), st.lists(endpoints, max_size=8), st.lists(endpoints, max_size=1))
 def test_a_computer_with_many_addresses_tells_what_fits_and_the_outside_first(
-    hosts: list[Endpoint], reflexive: list[Endpoint]
+    hosts: list[Endpoint], reflexive: list[Endpoint], mapped: list[Endpoint]
 ) -> None:
-    told = as_candidates(hosts, reflexive)
+    told = as_candidates(hosts, reflexive, mapped)
     assert len(told) <= MAX_CANDIDATES
     assert len({(each.host, each.port) for each in told}) == len(told)
-    outside = set(reflexive) - set(hosts)
-    assert sum(each.kind is CandidateKind.REFLEXIVE for each in told) >= min(4, len(outside))
+    outside = {each.plain for each in (*reflexive, *mapped)} - {each.plain for each in hosts}
+    assert sum(each.kind is not CandidateKind.HOST for each in told) >= min(MAX_OUTSIDE, len(outside))
+    kinds = [each.kind for each in told]
+    assert kinds == sorted(kinds)
 
 
 class Mirror:

@@ -38,6 +38,7 @@ def messages() -> st.SearchStrategy[StunMessage]:
         mapped_address=st.none() | endpoints(),
         response_origin=st.none() | endpoints(),
         other_address=st.none() | endpoints(),
+        change_request=st.sampled_from([0, stun.CHANGE_PORT, stun.CHANGE_ADDRESS]),
         error_code=st.none() | st.integers(300, 699),
         unknown_attributes=st.lists(st.integers(0, 65_535), max_size=8).map(tuple),
     )
@@ -168,21 +169,45 @@ def test_the_first_of_two_equal_attributes_counts_and_old_servers_are_understood
 
 def test_the_reflector_tells_a_stranger_where_it_comes_from() -> None:
     for source, size in ((HERE, 32), (Endpoint("2001:db8::7", 40_000), 44)):
-        answer = stun.reflect(raw_message(b""), source)
-        assert answer is not None
-        assert len(answer) == size
-        decoded = stun.decode(answer)
+        reflection = stun.reflect(raw_message(b""), source)
+        assert reflection is not None
+        assert not reflection.from_other_port
+        assert len(reflection.answer) == size
+        decoded = stun.decode(reflection.answer)
         assert (decoded.message_class, decoded.transaction_id) == (MessageClass.SUCCESS, TRANSACTION)
         assert decoded.mapped_address == source
 
 
 def test_the_reflector_refuses_what_it_must_understand_and_does_not() -> None:
-    change_request = raw_attribute(0x0003, bytes(4))
-    assert stun.reflect(raw_message(change_request), HERE) is None, "the refusal would be larger than the request"
-    answer = stun.reflect(raw_message(change_request + raw_attribute(0x8022, b"a test client")), HERE)
-    assert answer is not None
-    decoded = stun.decode(answer)
-    assert (decoded.error_code, decoded.unknown_attributes) == (420, (0x0003,))
+    padding = raw_attribute(0x0026, bytes(4))
+    assert stun.reflect(raw_message(padding), HERE) is None, "the refusal would be larger than the request"
+    reflection = stun.reflect(raw_message(padding + raw_attribute(0x8022, b"a test client")), HERE)
+    assert reflection is not None
+    decoded = stun.decode(reflection.answer)
+    assert (decoded.error_code, decoded.unknown_attributes) == (420, (0x0026,))
+
+
+def test_a_question_is_never_shorter_than_its_answer() -> None:
+    for source in (HERE, Endpoint("2001:db8:1:2:3:4:5:7", 40_000)):
+        for change in (0, stun.CHANGE_PORT):
+            question = stun.question(TRANSACTION, change)
+            reflection = stun.reflect(question, source, has_other_port=True)
+            assert reflection is not None
+            assert len(reflection.answer) <= len(question)
+            assert stun.decode(question).change_request == change
+
+
+def test_the_reflector_answers_from_its_other_port_if_it_is_asked_and_has_one() -> None:
+    software = raw_attribute(0x8022, b"a test client")
+    for change, has_other_port, error in ((2, True, None), (2, False, 420), (4, True, 420), (6, True, 420)):
+        request = raw_message(raw_attribute(0x0003, change.to_bytes(4)) + software)
+        reflection = stun.reflect(request, HERE, has_other_port)
+        assert reflection is not None
+        assert stun.decode(reflection.answer).error_code == error
+        assert reflection.from_other_port is (error is None)
+    nothing_asked = stun.reflect(raw_message(raw_attribute(0x0003, bytes(4))), HERE)
+    assert nothing_asked is not None
+    assert not nothing_asked.from_other_port
 
 
 @given(messages(), st.none() | st.just(b"key"), st.booleans(), endpoints())
@@ -190,18 +215,21 @@ def test_the_reflector_answers_requests_only_and_never_at_length(
     message: StunMessage, key: bytes | None, fingerprint: bool, source: Endpoint
 ) -> None:
     datagram = stun.encode(message, key, fingerprint)
-    answer = stun.reflect(datagram, source)
-    assert (answer is not None) is (message.message_class is MessageClass.REQUEST and source.port != 0)
-    if answer is not None:
-        assert len(answer) <= stun.MAX_REFLECTION
-        assert len(answer) <= 2.2 * len(datagram)
-        assert stun.reflect(answer, source) is None
+    reflection = stun.reflect(datagram, source, has_other_port=True)
+    is_answered = message.message_class is MessageClass.REQUEST and source.port != 0
+    if not message.change_request & stun.CHANGE_ADDRESS:
+        assert (reflection is not None) is is_answered
+    if reflection is not None:
+        assert is_answered
+        assert len(reflection.answer) <= stun.MAX_REFLECTION
+        assert len(reflection.answer) <= 2.2 * len(datagram)
+        assert stun.reflect(reflection.answer, source) is None
 
 
 @given(st.binary(max_size=100))
 def test_the_reflector_is_silent_to_garbage(data: bytes) -> None:
-    answer = stun.reflect(data, HERE)
-    assert answer is None or len(answer) <= stun.MAX_REFLECTION
+    reflection = stun.reflect(data, HERE)
+    assert reflection is None or len(reflection.answer) <= stun.MAX_REFLECTION
 
 
 @contextmanager
@@ -213,9 +241,9 @@ def reflector_on_loopback() -> Iterator[int]:
 
         def serve() -> None:
             while datagram := (received := server.recvfrom(2_048))[0]:
-                answer = stun.reflect(datagram, Endpoint(*received[1]))
-                if answer is not None:
-                    server.sendto(answer, received[1])
+                reflection = stun.reflect(datagram, Endpoint(*received[1]))
+                if reflection is not None:
+                    server.sendto(reflection.answer, received[1])
 
         thread = threading.Thread(target=serve)
         thread.start()
