@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_home()
-        return _run_role(words) if words[:1] in (["server"], ["helper"]) else _run_verb(words)
+        return _run_role(words) if words[:1] in (["server"], ["helper"], ["carrier"]) else _run_verb(words)
     except CommandError as error:
         return show_error(error, as_json="--json" in words)
     except KeyboardInterrupt:
@@ -44,6 +44,10 @@ def _run_role(words: list[str]) -> int:
         from app.cli.server import main as run_server
 
         return run_server(words[1:])
+    if words[0] == "carrier":
+        from app.carrier.process import main as run_carrier
+
+        return run_carrier()
     from app.helper.service import main as run_helper
 
     return run_helper(words[1:])

@@ -2,67 +2,26 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.base.tasks import Tasks
 from app.protocol.relay import RelayPong, RelayUnknown, decode
 from app.protocol.relay_stream import MAX_TRAIN, frame_header
 from app.protocol.train_queue import MAX_WAITING
-from app.server.entrance import Entrance
-from app.server.limits import RateLimits, RelayLimits
-from app.server.metrics import Counters
-from app.server.reflector import Reflections
-from app.server.relay.bindings import Bindings
-from app.server.relay.forwarder import Forwarder
-from app.server.relay.streams import RelayStreams
-from tests.server.relay.party import SECRET, Party
+from app.server.limits import RelayLimits
+from tests.server.relay.party import Party
+from tests.server.relay.running_relay import RunningRelay, running_relay
 from tests.server.relay.stream_client import StreamClient
 
-LIMITS = RateLimits(handshakes_per_minute=10_000)
 
-
-class Relay:
-    """A relay in this loop, on a TCP and a UDP port."""
-
-    def __init__(self, tasks: Tasks, limits: RelayLimits) -> None:
-        self.bindings = Bindings(SECRET, limits)
-        self.streams = RelayStreams(self.bindings)
-        self.entrance = Entrance(LIMITS, Counters(), tasks, None, self.streams.serve)
-        self.forwarder = Forwarder(self.bindings, Reflections(50, Counters()))
-        self.port = self.entrance.open("127.0.0.1", 0)
-        self.udp_port = self.forwarder.open("127.0.0.1", 0)
-
-    async def until(self, name: str) -> None:
-        """Wait until something was counted under this name."""
-        turn = 0.001
-        while not self.bindings.counts[name]:
-            await asyncio.sleep(turn)
-            turn = min(2 * turn, 0.05)
-
-
-@asynccontextmanager
-async def running(limits: RelayLimits) -> AsyncIterator[Relay]:
-    tasks = Tasks()
-    relay = Relay(tasks, limits)
-    try:
-        yield relay
-    finally:
-        relay.entrance.close()
-        relay.forwarder.stop()
-        await tasks.close()
-        assert relay.streams.gauges() == {"relay_streams": 0}
-
-
-def tell(story: Callable[[Relay], Awaitable[None]], limits: RelayLimits | None = None) -> None:
+def tell(story: Callable[[RunningRelay], Awaitable[None]], limits: RelayLimits | None = None) -> None:
     """Play a story with a relay, within ten seconds."""
 
     async def play() -> None:
-        async with asyncio.timeout(10), running(limits or RelayLimits()) as relay:
+        async with asyncio.timeout(10), running_relay(limits) as relay:
             await story(relay)
 
     asyncio.run(play())
@@ -74,7 +33,7 @@ def relayed(relay: int, slot: int, count: int) -> bytes:
 
 
 def test_two_streams_reach_each_other_and_trains_stay_trains() -> None:
-    async def story(relay: Relay) -> None:
+    async def story(relay: RunningRelay) -> None:
         anna, ben = await StreamClient.open(relay.port), await StreamClient.open(relay.port)
         number = await anna.bind(Party(0))
         assert await ben.bind(Party(1)) == number
@@ -91,7 +50,7 @@ def test_two_streams_reach_each_other_and_trains_stay_trains() -> None:
 
 
 def test_one_side_on_a_stream_and_one_on_udp() -> None:
-    async def story(relay: Relay) -> None:
+    async def story(relay: RunningRelay) -> None:
         anna = await StreamClient.open(relay.port)
         number = await anna.bind(Party(0))
         loop = asyncio.get_running_loop()
@@ -115,7 +74,7 @@ def test_one_side_on_a_stream_and_one_on_udp() -> None:
 
 
 def test_a_stream_that_is_not_bound_is_told_and_one_that_ended_is_forgotten() -> None:
-    async def story(relay: Relay) -> None:
+    async def story(relay: RunningRelay) -> None:
         anna = await StreamClient.open(relay.port)
         anna.send(relayed(0xC1020304, 100, 1))
         assert decode((await anna.receive())[0]) == RelayUnknown(0xC1020304)
@@ -129,7 +88,7 @@ def test_a_stream_that_is_not_bound_is_told_and_one_that_ended_is_forgotten() ->
 
 
 def test_a_cookie_of_one_stream_is_of_no_use_on_another() -> None:
-    async def story(relay: Relay) -> None:
+    async def story(relay: RunningRelay) -> None:
         anna, eve = await StreamClient.open(relay.port), await StreamClient.open(relay.port)
         party = Party(0)
         pong = await anna.say(party.ping())
@@ -143,7 +102,7 @@ def test_a_cookie_of_one_stream_is_of_no_use_on_another() -> None:
 
 
 def test_who_does_not_read_loses_trains_and_costs_no_memory() -> None:
-    async def story(relay: Relay) -> None:
+    async def story(relay: RunningRelay) -> None:
         anna, mute = await StreamClient.open(relay.port), await StreamClient.open(relay.port)
         number = await anna.bind(Party(0))
         await mute.bind(Party(1))
@@ -160,7 +119,7 @@ def test_who_does_not_read_loses_trains_and_costs_no_memory() -> None:
 
 
 def test_who_sends_more_than_the_pair_may_is_slowed_down_and_loses_nothing() -> None:
-    async def story(relay: Relay) -> None:
+    async def story(relay: RunningRelay) -> None:
         anna, ben = await StreamClient.open(relay.port), await StreamClient.open(relay.port)
         number = await anna.bind(Party(0))
         await ben.bind(Party(1))
@@ -184,7 +143,7 @@ def test_who_sends_more_than_the_pair_may_is_slowed_down_and_loses_nothing() -> 
     [b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", frame_header(b"GET /", 5) + b"GET /", (MAX_TRAIN + 1).to_bytes(2) * 2],
 )
 def test_nonsense_ends_the_stream(nonsense: bytes) -> None:
-    async def story(relay: Relay) -> None:
+    async def story(relay: RunningRelay) -> None:
         eve = await StreamClient.open(relay.port)
         eve.writer.write(nonsense)
         await eve.ended()
@@ -197,7 +156,7 @@ def test_nonsense_ends_the_stream(nonsense: bytes) -> None:
 @settings(max_examples=25)
 @given(st.lists(st.binary(max_size=80), max_size=8))
 def test_a_stranger_gets_no_more_than_it_sends(pieces: list[bytes]) -> None:
-    async def story(relay: Relay) -> None:
+    async def story(relay: RunningRelay) -> None:
         eve = await StreamClient.open(relay.port)
         for each in pieces:
             eve.writer.write(frame_header(each, len(each)) + each)
