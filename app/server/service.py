@@ -64,7 +64,6 @@ class MediationServer:
         self._bindings = Bindings(self._relay_secret, config.relay)
         self._forwarder = Forwarder(self._bindings, reflections)
         self._relay_streams = RelayStreams(self._bindings)
-        self._streams = RelayStreams(self._bindings)
         self._endpoint = MetricsEndpoint(self._metrics_text, self._tasks)
         self._entrance: Entrance | None = None
         self._listener: Listener | None = None
@@ -206,7 +205,7 @@ class MediationServer:
         if self._directory is not None:
             gauges |= await self._decisions.decide(self._directory.counts)
         if self._entrance is not None:
-            gauges |= self._entrance.gauges() | self._streams.gauges()
+            gauges |= self._entrance.gauges() | self._relay_streams.gauges()
         return prometheus_text(
             gauges | self._bindings.gauges() | self._relay_streams.gauges(),
             self._counters.read() | self._bindings.counts,
