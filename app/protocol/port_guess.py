@@ -9,10 +9,13 @@ Pure; used by engine/path_search.py.
 """
 
 from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from itertools import chain, islice, pairwise
 from math import gcd
 from random import Random
 from typing import Final
+
+from app.protocol.wire import RemoteProtocolError, checked_endpoint
 
 SOCKETS: Final = 256
 """Mappings that the side behind such a router opens."""
@@ -23,12 +26,30 @@ MAX_UNSEEN_GUESSES: Final = 512
 FIRST_PORT: Final = 1_024
 LAST_PORT: Final = 65_535
 
+_NEVER_BY_HEARSAY: Final = tuple(
+    IPv4Network(each)
+    for each in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+)
+"""Private addresses: nobody shall make us look for ports in our own network."""
 _MAX_STEP: Final = 16
 """A router that counts up leaves no more between two mappings, those of its other computers included."""
 _SEQUENCE: Final = SOCKETS + 64
 _NEIGHBOURHOOD: Final = 2_048
 """A block of ports is rarely larger."""
 _NEIGHBOURS: Final = 512
+
+
+def allowance(host: str, observed_host: str) -> int:
+    """How many ports may be tried at a host that a peer names; `observed_host` is where the server sees that peer."""
+    try:
+        address = ip_address(checked_endpoint(host, FIRST_PORT).host)
+    except RemoteProtocolError:
+        return 0
+    if not isinstance(address, IPv4Address):
+        return 0
+    if str(address) == observed_host:
+        return MAX_GUESSES
+    return 0 if any(address in network for network in _NEVER_BY_HEARSAY) else MAX_UNSEEN_GUESSES
 
 
 def guessed_ports(observed: Sequence[int], count: int, random: Random) -> list[int]:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.protocol.port_guess import FIRST_PORT, LAST_PORT, MAX_GUESSES, MAX_UNSEEN_GUESSES, SOCKETS, guessed_ports
+from app.protocol.port_guess import (
+    FIRST_PORT,
+    LAST_PORT,
+    MAX_GUESSES,
+    MAX_UNSEEN_GUESSES,
+    SOCKETS,
+    allowance,
+    guessed_ports,
+)
 from app.protocol.wire import Endpoint
 from tests.virtual_internet import Router
 
@@ -44,6 +52,29 @@ def test_ports_without_a_pattern_are_guessed_anywhere() -> None:
     guesses = guessed_ports([2_000, 60_000], 1_000, Random(1))
     assert min(guesses) < 5_000
     assert max(guesses) > 60_000
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("198.51.100.7", MAX_GUESSES),
+        ("198.51.100.8", MAX_UNSEEN_GUESSES),
+        ("192.168.1.1", 0),
+        ("100.64.0.1", 0),
+        ("127.0.0.1", 0),
+        ("224.0.0.1", 0),
+        ("2001:db8::1", 0),
+        ("example.org", 0),
+        ("", 0),
+    ],
+)
+def test_most_are_tried_where_the_server_sees_the_peer_and_none_at_home(host: str, allowed: int) -> None:
+    assert allowance(host, "198.51.100.7") == allowed
+    assert allowance(host, "") in (0, MAX_UNSEEN_GUESSES)
+
+
+def test_the_server_may_see_a_peer_at_a_private_address() -> None:
+    assert allowance("192.168.1.1", "192.168.1.1") == MAX_GUESSES
 
 
 def random_ports(random: Random) -> Iterator[int]:
