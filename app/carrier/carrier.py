@@ -51,6 +51,7 @@ class Carrier:
         self._loopback = Loopback(self._counters)
         self._dialler = Dialler()
         self._tasks = Tasks()
+        self._order: Order | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._queue = TrainQueue()
         self._writer: TrainWriter | None = None
@@ -67,11 +68,16 @@ class Carrier:
         self._report(Listening(self._loopback.port))
 
     def obey(self, order: Order) -> None:
-        """Keep a stream as ordered; an earlier one ends."""
+        """Keep a stream as ordered. One to the same relay stays while it works; the new routes are for the next."""
+        before, self._order = self._order, order
+        if self._watch is not None and before is not None and before.leads_like(order):
+            self._watch.doubt(asyncio.get_running_loop().time())
+            self._stirred.set()
+            return
         if self._keeping is not None:
             self._keeping.cancel()
         self._loopback.connect(order.pump_port)
-        self._keeping = self._tasks.start("stream", self._keep(order))
+        self._keeping = self._tasks.start("stream", self._keep())
 
     async def close(self) -> None:
         """End everything."""
@@ -81,10 +87,10 @@ class Carrier:
 
     # --- the stream
 
-    async def _keep(self, order: Order) -> None:
+    async def _keep(self) -> None:
         attempt = 0
         clock = asyncio.get_running_loop().time
-        while True:
+        while (order := self._order) is not None:
             try:
                 winner = await race(self._dialler, order.target, order.routes, greet, RACE)
             except RoutesFailedError as error:

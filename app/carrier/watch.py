@@ -39,6 +39,11 @@ class Watch:
         if self._unanswered is None:
             self._unanswered = now
 
+    def doubt(self, now: float) -> None:
+        """The network has changed: ask at once."""
+        if self._asked is None:
+            self._unanswered = now - DOUBT
+
     def received(self, now: float) -> None:
         """Something came."""
         self._heard = now

@@ -21,13 +21,17 @@ Reason = Annotated[str, Meta(max_length=512)]
 
 
 class Order(Struct, frozen=True, forbid_unknown_fields=True):
-    """Keep a stream to this relay, by one of these routes. A further order makes a new stream: the network changed."""
+    """Keep a stream to this relay, by one of these routes. A further order takes its place: the network changed."""
 
     target: Target
     routes: Annotated[tuple[Route, ...], Meta(min_length=1, max_length=MAX_ROUTES)]
     """By preference."""
     pump_port: Port
     """The UDP port on this computer whose datagrams are carried."""
+
+    def leads_like(self, other: "Order") -> bool:
+        """Whether a stream of this order serves the other one as well."""
+        return (self.target, self.pump_port) == (other.target, other.pump_port)
 
 
 class Report(Struct, frozen=True, forbid_unknown_fields=True, tag=True):

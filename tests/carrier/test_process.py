@@ -159,6 +159,24 @@ def test_a_new_order_makes_a_new_stream() -> None:
     tell(story)
 
 
+def test_the_same_order_again_leaves_a_living_stream_alone_and_a_dead_one_at_once() -> None:
+    async def story() -> None:
+        async with running_relay() as relay, carrier() as anna:
+            line = await Deaf.between(relay.port)
+            anna.order(line.port)
+            await anna.report(Connected)
+            await anna.bind(Party(0))
+            anna.order(line.port)
+            await relay.until("relay_pings", 3)
+            assert relay.bindings.gauges()["relay_endpoints"] == 1
+            line.deaf = True
+            anna.order(line.port)
+            assert await anna.report(Lost) == Lost("the relay does not answer")
+            await line.close()
+
+    tell(story)
+
+
 def test_a_relay_that_falls_silent_is_left_within_seconds() -> None:
     async def story() -> None:
         async with running_relay() as relay, carrier() as anna:

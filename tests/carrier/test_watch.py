@@ -35,7 +35,15 @@ def test_whatever_comes_ends_the_doubt() -> None:
     assert watch.deadline() == 7.0 + DOUBT
 
 
-@given(st.lists(st.tuples(st.sampled_from(["sent", "received", "decide"]), st.floats(0, 5)), max_size=60))
+def test_a_changed_network_makes_it_ask_at_once() -> None:
+    watch = Watch(0.0)
+    watch.doubt(10.0)
+    assert watch.decide(10.0) is Verdict.ASK
+    watch.doubt(11.0)
+    assert watch.decide(10.0 + PATIENCE) is Verdict.DEAD
+
+
+@given(st.lists(st.tuples(st.sampled_from(["sent", "received", "doubt", "decide"]), st.floats(0, 5)), max_size=60))
 def test_no_stream_is_dead_that_was_heard_a_moment_ago(steps: list[tuple[str, float]]) -> None:
     now, heard = 0.0, 0.0
     watch = Watch(now)
@@ -43,6 +51,8 @@ def test_no_stream_is_dead_that_was_heard_a_moment_ago(steps: list[tuple[str, fl
         now += passed
         if what == "sent":
             watch.sent(now)
+        elif what == "doubt":
+            watch.doubt(now)
         elif what == "received":
             heard = now
             watch.received(now)

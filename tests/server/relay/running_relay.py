@@ -28,10 +28,10 @@ class RunningRelay:
         self.port = self.entrance.open("127.0.0.1", port)
         self.udp_port = self.forwarder.open("127.0.0.1", 0)
 
-    async def until(self, name: str) -> None:
-        """Wait until something was counted under this name."""
+    async def until(self, name: str, count: int = 1) -> None:
+        """Wait until so much was counted under this name."""
         turn = 0.001
-        while not self.bindings.counts[name]:
+        while self.bindings.counts[name] < count:
             await asyncio.sleep(turn)
             turn = min(2 * turn, 0.05)
 
