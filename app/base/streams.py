@@ -5,6 +5,7 @@ cancelled just then. Used by app/transport.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -80,3 +81,12 @@ async def _attempt(place: Place, sockets: list[socket.socket]) -> socket.socket 
     except OSError as error:
         return error
     return own
+
+
+def reason_of(error: OSError) -> str:
+    """The system's words: in asyncio's own texts the reason is missing, and gaierror's numbers are no errno."""
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.request import parse_http_list
 
+METHOD: Final = "CONNECT"
 MAX_CHALLENGES: Final = 8
 """Challenges of one answer that are looked at."""
 _NAME = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
@@ -45,7 +46,8 @@ def parse_challenges(values: Iterable[str]) -> list[Challenge]:
         if scheme is not None:
             found.append(Challenge(scheme[0].lower()))
         if parameter is not None and found:
-            found[-1].parameters.setdefault(parameter["name"].lower(), parameter["value"].strip('"'))
+            value = parameter["value"]
+            found[-1].parameters.setdefault(parameter["name"].lower(), value[1:-1] if value[0] == '"' else value)
     return found[:MAX_CHALLENGES]
 
 
@@ -98,7 +100,7 @@ class Credentials:
         if asked.get("algorithm", "").lower().endswith("-sess"):
             who = digest(f"{who}:{nonce}:{own_nonce}")
         middle = f"{nonce}:{count}:{own_nonce}:auth" if "qop" in asked else nonce
-        response = digest(f"{who}:{middle}:{digest(f'CONNECT:{target}')}")
+        response = digest(f"{who}:{middle}:{digest(f'{METHOD}:{target}')}")
         quoted = {"username": self._user, "realm": realm, "nonce": nonce, "uri": target, "response": response}
         plain = {name: asked[name] for name in ("algorithm",) if name in asked}
         if "opaque" in asked:

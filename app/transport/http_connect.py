@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import h11
 
+from app.base.streams import reason_of
 from app.transport.credentials import Credentials, parse_challenges
 from app.transport.stream import TcpStream
 
@@ -89,7 +90,7 @@ class ProxyClient:
             try:
                 stream = await self._open_stream(self._proxy.host, self._proxy.port)
             except OSError as error:
-                raise self._error(ProxyFailure.UNREACHABLE, error.strerror or str(error)) from error
+                raise self._error(ProxyFailure.UNREACHABLE, reason_of(error)) from error
             try:
                 answer = await self._ask(stream, host_and_port(host, port))
             except (OSError, h11.RemoteProtocolError) as error:
@@ -111,9 +112,9 @@ class ProxyClient:
 
     async def _ask(self, stream: TcpStream, target: str) -> _Answer:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER)
-        headers = [("Host", target)]
+        headers = [(b"Host", target.encode())]
         if self._credentials is not None and (value := self._credentials.header(target)) is not None:
-            headers.append(("Proxy-Authorization", value))
+            headers.append((b"Proxy-Authorization", value.encode()))
         request = h11.Request(method="CONNECT", target=target, headers=headers)
         stream.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
         while (event := connection.next_event()) is h11.NEED_DATA or isinstance(event, h11.InformationalResponse):

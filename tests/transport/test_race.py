@@ -3,8 +3,7 @@
 import asyncio
 import gc
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
@@ -12,11 +11,10 @@ from app.base.tasks import Tasks
 from app.transport.race import RoutesFailedError, race
 from app.transport.routes import Dialler, Route, Target, Way
 from app.transport.stream import Stream, StreamError
+from tests.transport.doors import HOST, Serve, door
 
 TCP, WEB = Route(Way.TCP), Route(Way.WEB)
-HOST = "127.0.0.1"
 PATIENCE = 20.0
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,41 +29,6 @@ async def lies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 async def swallows(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     """As a firewall does that lets TCP connect and nothing more."""
-
-
-class Door:
-    """A port and how many connections it has."""
-
-    def __init__(self, serve: Serve) -> None:
-        self._serve = serve
-        self.open = 0
-        self.changed = asyncio.Event()
-        self.port = 0
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open += 1
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await self._serve(reader, writer)
-            await reader.read()
-        writer.transport.abort()
-        self.open -= 1
-        self.changed.set()
-
-    async def until_alone(self) -> None:
-        while self.open:
-            self.changed.clear()
-            await self.changed.wait()
-
-
-@asynccontextmanager
-async def door(serve: Serve) -> AsyncIterator[Door]:
-    new = Door(serve)
-    server = await asyncio.start_server(new.accept, HOST, 0)
-    new.port = int(server.sockets[0].getsockname()[1])
-    async with server:
-        yield new
-        await asyncio.sleep(0)
-        await new.until_alone()
 
 
 async def greet(stream: Stream) -> bytes:
