@@ -255,6 +255,7 @@ VERBS = (
 
 ROLE_SUMMARIES = {
     "server": "set up and run a mediation server; see `buri server --help`",
+    "relay": "set up and run a relay on a machine of its own; see `buri relay --help`",
     "helper": "the privileged part; the system starts it",
 }
 

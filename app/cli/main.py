@@ -13,13 +13,15 @@ from app.cli.arguments import build_parser
 from app.cli.outcome import CommandError, ExitCode, show_error
 from app.platform.paths import HOME_VARIABLE
 
+ROLES = (["server"], ["relay"], ["helper"], ["carrier"])
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `buri` with these arguments (those of the process by default) and give the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_home()
-        return _run_role(words) if words[:1] in (["server"], ["helper"], ["carrier"]) else _run_verb(words)
+        return _run_role(words) if words[:1] in ROLES else _run_verb(words)
     except CommandError as error:
         return show_error(error, as_json="--json" in words)
     except KeyboardInterrupt:
@@ -44,6 +46,10 @@ def _run_role(words: list[str]) -> int:
         from app.cli.server import main as run_server
 
         return run_server(words[1:])
+    if words[0] == "relay":
+        from app.cli.relay import main as run_relay
+
+        return run_relay(words[1:])
     if words[0] == "carrier":
         from app.carrier.process import main as run_carrier
 

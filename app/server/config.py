@@ -12,7 +12,7 @@ import tomllib
 from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 from string import Template
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -117,16 +117,13 @@ class ServerFolder:
 
     def read_config(self) -> Config:
         """The configuration. Raises ConfigError."""
+        missing = f"there is no server in {self.path}: make one with `buri server init`"
+        config = read_toml(self.config_file, Config, missing)
         try:
-            data = self.config_file.read_bytes()
-        except FileNotFoundError:
-            raise ConfigError(f"there is no server in {self.path}: make one with `buri server init`") from None
-        except OSError as error:
-            raise ConfigError(f"{self.config_file} can't be read: {error.strerror}") from error
-        try:
-            return parse_config(data)
+            _check_values(config)
         except ConfigError as error:
             raise ConfigError(f"{self.config_file}: {error}") from None
+        return config
 
     def read_key(self) -> IdentityKey:
         """The server's identity. Raises ConfigError, also if others on this computer could read the key."""
@@ -177,10 +174,34 @@ class ServerFolder:
 
 def parse_config(data: bytes) -> Config:
     """The configuration in a TOML file. Raises ConfigError for anything that is not exactly one."""
+    config = parse_toml(data, Config)
+    _check_values(config)
+    return config
+
+
+Table = TypeVar("Table", bound=Struct)
+
+
+def read_toml(file: Path, kind: type[Table], missing: str) -> Table:
+    """The configuration in a file. Raises ConfigError, with `missing` if the file is not there."""
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(missing) from None
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read: {error.strerror}") from error
+    try:
+        return parse_toml(data, kind)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def parse_toml(data: bytes, kind: type[Table]) -> Table:
+    """TOML that has exactly the form of `kind`. Raises ConfigError for anything else."""
     if len(data) > MAX_CONFIG:
         raise ConfigError("too large")
     try:
-        config = msgspec.convert(tomllib.loads(data.decode("utf-8")), Config)
+        return msgspec.convert(tomllib.loads(data.decode("utf-8")), kind)
     except UnicodeDecodeError:
         raise ConfigError("not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
@@ -189,8 +210,6 @@ def parse_config(data: bytes) -> Config:
         raise ConfigError("not TOML: nested too deeply") from None
     except msgspec.ValidationError as error:
         raise ConfigError(str(error).replace("`$.", "`").replace("Object", "the table")) from None
-    _check_values(config)
-    return config
 
 
 def _check_values(config: Config) -> None:
