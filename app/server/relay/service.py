@@ -1,7 +1,7 @@
 """A relay on its own machine as a process: its sockets, streams and metrics put together, started and stopped.
 
-Composition root beside that of the server, which has a relay built in. It has no accounts and keeps nothing: whoever has
-a token of its mediation server is served. Called by the command line, and with a configuration of their own by tests.
+Composition root beside that of the server, which has a relay built in. It has no accounts and keeps nothing: whoever
+has a token of its mediation server is served. Called by the command line, and by tests with their own configuration.
 """
 
 import logging
