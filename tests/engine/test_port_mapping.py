@@ -6,6 +6,7 @@ The router is a stand-in on loopback that speaks PCP; the real `miniupnpd` is me
 import asyncio
 import socket
 import struct
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -30,11 +31,14 @@ class PcpRouter:
         self.open: set[int] = set()
         self.asked = 0
         self.refuses = False
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self._outside = outside
 
     def answer(self, data: bytes) -> bytes:
         lifetime, port = struct.unpack("!I", data[4:8])[0], struct.unpack("!H", data[40:42])[0]
         self.asked += 1
+        self.may_answer.wait(5)
         if not self.refuses:
             (self.open.add if lifetime else self.open.discard)(port)
         head = struct.pack("!BBBBII12x", 2, 0x81, 0, 2 if self.refuses else 0, lifetime, 1)
@@ -194,13 +198,14 @@ def test_a_router_that_announces_its_restart_is_asked_again(monkeypatch: pytest.
 
 def test_what_a_slow_router_opens_too_late_is_closed_again() -> None:
     router = PcpRouter()
+    router.may_answer.clear()
 
     async def story(told: Story) -> None:
         told.mapping.interface_up(5_000)
-        await asyncio.sleep(0)  # the asking has begun, in a thread
+        await told.until(lambda: router.asked == 1)
         await told.mapping.close()
+        router.may_answer.set()
+        await told.until(lambda: router.asked >= 2 and not router.open)
         assert told.mapping.endpoint is None
-        await told.until(lambda: router.asked == 2)
 
     tell(router, story)
-    assert not router.open
