@@ -63,6 +63,14 @@ class Actions(QObject):
 
     # --- this computer
 
+    def show_window(self) -> None:
+        """The main window, above all others."""
+        self.window_wanted.emit()
+
+    def quit(self) -> None:
+        """End the app."""
+        self.quit_wanted.emit()
+
     def set_power(self, on: bool) -> None:
         """Log in, or out."""
         self.bridge.call(self, lambda engine: engine.login() if on else engine.logout(), failed=self._tell_unless_shown)
@@ -177,6 +185,7 @@ class Actions(QObject):
             window.ping_wanted.connect(self.open_ping)
             window.verify_wanted.connect(self.verify)
             window.alias_wanted.connect(self.set_alias)
+            window.check_wanted.connect(self.check_network)
             return window
 
         self._raise(("peer", peer.address), make)
@@ -319,7 +328,13 @@ class Actions(QObject):
         """The diagnostics report."""
         from app.ui.dialogs.report import ReportWindow
 
-        self._raise("report", lambda: ReportWindow(self.session))
+        self._raise("report", lambda: ReportWindow(self))
+
+    def check_network(self) -> None:
+        """What routers, firewalls and proxies between here and the others let through."""
+        from app.ui.dialogs.network_check import NetworkCheck
+
+        self._raise("network check", lambda: NetworkCheck(self))
 
     def show_problem(self, problem: Problem) -> None:
         """Tell something that failed; several are told one after the other."""

@@ -106,6 +106,14 @@ def _connect(actions: Verbs, _problem: Problem) -> list[Mend]:
     return [Mend(_("Try now"), lambda: actions.set_power(True))]
 
 
+def _proxy(actions: Verbs, _problem: Problem) -> list[Mend]:
+    return [Mend(_("Proxy settings…"), lambda: actions.preferences_dialog("connection"))]
+
+
+def _unreachable(actions: Verbs, problem: Problem) -> list[Mend]:
+    return [*_connect(actions, problem), Mend(_("Check the network…"), actions.check_network)]
+
+
 def _another_server(actions: Verbs, _problem: Problem) -> list[Mend]:
     return [Mend(_("Change server…"), actions.change_server)]
 
@@ -156,8 +164,8 @@ _CHOICES: dict[str, Choice] = {
     "home-unusable": _again,
     "already-running": _other_engine,
     "program-error": _report,
-    "server-unreachable": _connect,
-    "server-no-answer": _connect,
+    "server-unreachable": _unreachable,
+    "server-no-answer": _unreachable,
     "server-busy": _connect,
     "server-lost": _connect,
     "server-replaced": _connect,

@@ -25,6 +25,7 @@ from app.ui.dialogs.peers import AcceptKey, EvictMember, SetAlias, VerifyPeer
 from app.ui.look.widgets import problem_named
 from app.ui.preference_pages.commands import CustomCommandsPage, examples
 from tests.ui import samples
+from tests.ui.hands import is_busy
 from tests.ui.world import until
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ async def verify_peer(studio: "Studio") -> QWidget:
     """Not yet verified."""
     anna, ben = await studio.friends()
     dialog = VerifyPeer(None, studio.desk.bridge, anna.peer(ben))
-    await until(lambda: not dialog.is_busy)
+    await until(lambda: not is_busy(dialog))
     return dialog
 
 

@@ -8,6 +8,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
 
+from app.ui.look.dialog import Dialog
 from tests.ui.world import until
 
 Kind = TypeVar("Kind", bound=QWidget)
@@ -30,6 +31,11 @@ async def appears(kind: type[Kind]) -> Kind:
 async def gone(window: QWidget) -> None:
     """Wait until it is closed."""
     await until(lambda: not isValid(window) or not window.isVisible())
+
+
+def is_busy(dialog: Dialog) -> bool:
+    """Whether it says that something is under way."""
+    return bool(dialog._working.text())
 
 
 def nameless(window: QWidget) -> list[QWidget]:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 from app.engine.state import HelperStatus, ServerStatus
 from app.ui.dialogs.networks import CreateNetwork, JoinNetwork
 from tests.engine.world import Person, World
+from tests.ui.hands import is_busy
 from tests.ui.held_line import HeldLine
 from tests.ui.world import Desk, tell, until
 
@@ -45,12 +46,12 @@ def test_keys_and_clicks_are_taken_while_the_server_is_silent(qapp: QApplication
         asking.password.setText("correct horse battery")
         QTest.mouseClick(asking.accept_button, Qt.MouseButton.LeftButton)
         await line.kept_back.wait()
-        assert asking.is_busy
+        assert is_busy(asking)
 
         QTest.keyClicks(other.name, "Chess club")
         QTest.mouseClick(other.buttons.buttons()[0], Qt.MouseButton.LeftButton)
         await until(lambda: not other.isVisible(), "the other dialog to be closed by its button")
-        assert asking.is_busy
+        assert is_busy(asking)
         assert anna.state.networks == ()
 
         line.let_go()

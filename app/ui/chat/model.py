@@ -183,13 +183,8 @@ class ChatModel(QAbstractListModel):
             self.people = people
             self._redecorate(0, len(self.rows))
 
-    @property
-    def first_unread(self) -> int | None:
-        """The id of the message before which the line stands that says what is new."""
-        return self._first_unread
-
     def set_first_unread(self, number: int | None) -> None:
-        """Draw that line before the message with this id, or nowhere."""
+        """Draw the line that says what is new before the message with this id, or nowhere."""
         places = [self.place(each) for each in (self._first_unread, number) if each is not None]
         self._first_unread = number
         for at in places:

@@ -16,7 +16,7 @@ from app.engine.errors import engine_error
 from app.engine.state import Problem
 from app.ui.look.theme import SPACE
 from app.ui.look.widgets import CopyButton, ProblemBox, text_label
-from app.ui.session import Session
+from app.ui.verbs import Verbs
 from app.ui.words.translations import _
 
 REPORT_NAME: Final = "buri-report.txt"
@@ -25,10 +25,10 @@ REPORT_NAME: Final = "buri-report.txt"
 class ReportWindow(QWidget):
     """The report as plain text."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(self, actions: Verbs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._session = session
+        self._session = actions.session
         self.setWindowTitle(_("Diagnostics report"))
         self.text = QPlainTextEdit(readOnly=True)
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
@@ -38,9 +38,11 @@ class ReportWindow(QWidget):
         self.copy_button = CopyButton(self.text.toPlainText)
         self.save_button = QPushButton(_("&Save…"))
         self.refresh_button = QPushButton(_("&Refresh"))
+        self.check_button = QPushButton(_("Chec&k the network…"))
         self._lay_out()
         self.save_button.clicked.connect(self._choose_file)
         self.refresh_button.clicked.connect(self.read)
+        self.check_button.clicked.connect(actions.check_network)
         QShortcut(QKeySequence.StandardKey.Close, self, self.close)
         QShortcut(QKeySequence(Qt.Key.Key_Escape), self, self.close)
         self.read()
@@ -49,6 +51,7 @@ class ReportWindow(QWidget):
         row = QHBoxLayout()
         row.setSpacing(SPACE)
         row.addWidget(self.refresh_button)
+        row.addWidget(self.check_button)
         row.addStretch(1)
         row.addWidget(self.save_button)
         row.addWidget(self.copy_button)

@@ -133,11 +133,6 @@ class Dialog(QDialog):
         self.set_busy(True)
         self._call = bridge.call(self, action, done or (lambda _result: self.accept()), self.show_problem)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether something is under way."""
-        return bool(self._working.text())
-
     def set_busy(self, busy: bool) -> None:
         """While something is under way the main button waits; cancelling stays possible."""
         self.accept_button.setEnabled(not busy)

@@ -393,5 +393,6 @@ def centre_labels(window: QWidget) -> None:
     for form, row in rows:
         items = [form.itemAt(row, role) for role in (QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole)]
         label, field = (None if item is None else item.widget() for item in items)
-        if label is not None and isinstance(field, QLineEdit | QAbstractSpinBox | QComboBox | CopyField):
+        inner = None if field is None else field.focusProxy() or field
+        if field is not None and label is not None and isinstance(inner, QLineEdit | QAbstractSpinBox | QComboBox):
             label.setMinimumHeight(field.sizeHint().height())

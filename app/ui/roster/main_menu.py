@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from app.engine.state import EngineState
 from app.protocol.invite import MAX_LINK
-from app.ui.actions import Actions
 from app.ui.look.icons import icon
+from app.ui.verbs import Verbs
 from app.ui.words.translations import _
 
 SCHEME = "buri://"
@@ -18,7 +18,7 @@ SCHEME = "buri://"
 class MainMenu(QMenu):
     """Everything that is not about one row of the roster."""
 
-    def __init__(self, actions: Actions, parent: QWidget) -> None:
+    def __init__(self, actions: Verbs, parent: QWidget) -> None:
         super().__init__(parent)
         self._actions = actions
         self._drawn: list[tuple[QAction, str]] = []
@@ -37,10 +37,11 @@ class MainMenu(QMenu):
         self.addSeparator()
         self._add(_("&Preferences…"), "settings", actions.preferences_dialog, "Ctrl+,")
         self._add(_("&Back up identity…"), "backup", actions.backup_identity, "Ctrl+Shift+B")
+        self._add(_("Chec&k the network…"), "globe", actions.check_network, "Ctrl+Shift+K")
         self._add(_("Diagnostics &report…"), "report", actions.report, "Ctrl+Shift+R")
         self._add(_("Abo&ut Buri"), "info", actions.about, "F1")
         self.addSeparator()
-        self._add(_("&Quit"), "quit", actions.quit_wanted.emit, "Ctrl+Q")
+        self._add(_("&Quit"), "quit", actions.quit, "Ctrl+Q")
         actions.preferences.changed.connect(self._prefer)
         self._prefer()
         self._draw_signs()

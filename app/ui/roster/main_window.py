@@ -26,7 +26,6 @@ from PySide6.QtWidgets import (
 )
 
 from app.engine.state import EngineState, Problem, ServerStatus
-from app.ui.actions import Actions
 from app.ui.look.icons import icon
 from app.ui.look.theme import SPACE, colours
 from app.ui.look.widgets import Rule
@@ -36,6 +35,7 @@ from app.ui.roster.panel import Page, Panel
 from app.ui.roster.problem_banner import ProblemBanner
 from app.ui.roster.search_field import SearchField
 from app.ui.roster.view import RosterView
+from app.ui.verbs import Verbs
 from app.ui.words.translations import _
 
 SMALLEST: Final = QSize(300, 400)
@@ -44,7 +44,7 @@ SMALLEST: Final = QSize(300, 400)
 class MainWindow(QMainWindow):
     """The roster's window."""
 
-    def __init__(self, actions: Actions) -> None:
+    def __init__(self, actions: Verbs) -> None:
         super().__init__()
         self._actions = actions
         self.setWindowTitle("Buri")
@@ -250,7 +250,7 @@ class MainWindow(QMainWindow):
         """Qt tells: the person is done, unless application.py has let the tray icon take over before."""
         self.keep_geometry()
         event.accept()
-        self._actions.quit_wanted.emit()
+        self._actions.quit()
 
     def _draw_signs(self) -> None:
         self.menu.hide_offline.setIcon(self._hide_icon())

@@ -10,10 +10,10 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app.engine.state import Conversation, NetworkStatus, PeerStatus, PeerView
-from app.ui.actions import Actions
 from app.ui.look.icons import icon
 from app.ui.look.theme import colours
 from app.ui.roster.rows import MemberRow, NetworkRow
+from app.ui.verbs import Verbs
 from app.ui.words.plain_text import menu_text
 from app.ui.words.translations import _
 
@@ -36,7 +36,7 @@ Entries = Iterator[Entry | None]
 """None is a line between two groups of entries."""
 
 
-def network_entries(actions: Actions, row: NetworkRow) -> Entries:
+def network_entries(actions: Verbs, row: NetworkRow) -> Entries:
     """What can be done with a network."""
     network = row.view
     member = row.status is not NetworkStatus.PENDING
@@ -67,7 +67,7 @@ def network_entries(actions: Actions, row: NetworkRow) -> Entries:
         yield Entry(text, lambda: actions.leave(network), "leave", "Delete", grave=True)
 
 
-def member_entries(actions: Actions, row: MemberRow, network: NetworkRow) -> Entries:
+def member_entries(actions: Verbs, row: MemberRow, network: NetworkRow) -> Entries:
     """What can be done with a member of a network."""
     if row.waiting:
         yield Entry(_("&Approve"), lambda: actions.approve(network.view, row.member), "check", "Ctrl+Return")
@@ -83,7 +83,7 @@ def member_entries(actions: Actions, row: MemberRow, network: NetworkRow) -> Ent
         yield Entry(text, lambda: actions.evict(network.view, row.member), "leave", "Delete", grave=True)
 
 
-def _peer_entries(actions: Actions, peer: PeerView) -> Entries:
+def _peer_entries(actions: Verbs, peer: PeerView) -> Entries:
     blocked = peer.status is PeerStatus.BLOCKED
     up = peer.status.has_tunnel
     yield Entry(_("&Chat"), lambda: actions.open_chat(Conversation(peer.address)), "chat", "Return", not blocked)

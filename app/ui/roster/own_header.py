@@ -20,11 +20,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.engine.state import EngineState, ServerStatus
-from app.ui.actions import Actions
 from app.ui.look.icons import icon, sharp_pixmap
 from app.ui.look.theme import SPACE, Colours, colours
 from app.ui.look.widgets import COPIED_FOR, ElidedLabel
 from app.ui.roster.power_switch import PowerSwitch
+from app.ui.verbs import Verbs
 from app.ui.words.statuses import server_line
 from app.ui.words.times import clock
 from app.ui.words.translations import _
@@ -74,7 +74,7 @@ class NameButton(QPushButton):
 class OwnHeader(QFrame):
     """This computer on the server."""
 
-    def __init__(self, actions: Actions, menu: QMenu, parent: QWidget | None = None) -> None:
+    def __init__(self, actions: Verbs, menu: QMenu, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._actions = actions
         self._state = EngineState()

@@ -11,11 +11,11 @@ from PySide6.QtGui import QAccessible, QAccessibleEvent, QAction, QFont, QResize
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from app.engine.state import PeerView, Problem
-from app.ui.actions import Actions
 from app.ui.look.icons import icon, sharp_pixmap
 from app.ui.look.theme import SPACE, colours
 from app.ui.look.widgets import text_label
 from app.ui.mends import Mend, mends_of
+from app.ui.verbs import Verbs
 from app.ui.words.translations import _, translated
 
 SIGN: Final = 18
@@ -26,7 +26,7 @@ LONG_WORD: Final = 28
 class ProblemBanner(QFrame):
     """Hidden while nothing is wrong."""
 
-    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+    def __init__(self, actions: Verbs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("problem")
         self._actions = actions

@@ -29,12 +29,12 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QStyle, QStyleOptionViewItem, QToolTip, QTreeView, QWidget
 
 from app.engine.state import Conversation, EngineState, PeerStatus
-from app.ui.actions import Actions
 from app.ui.look.theme import SPACE, colours
 from app.ui.roster.delegate import RosterDelegate, Spot, spots
 from app.ui.roster.menus import Entries, entry_for, member_entries, menu_of, network_entries
 from app.ui.roster.model import RosterModel, Row
 from app.ui.roster.rows import MemberRow, NetworkRow
+from app.ui.verbs import Verbs
 from app.ui.words.translations import _
 
 Index = QModelIndex | QPersistentModelIndex
@@ -49,7 +49,7 @@ _MENU_KEYS: Final = (QKeySequence(Qt.Key.Key_Menu), QKeySequence("Shift+F10"))
 class RosterView(QTreeView):
     """Networks and their members."""
 
-    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+    def __init__(self, actions: Verbs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._actions = actions
         self._roster = RosterModel(self)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app.engine.state import Conversation, EngineState, NetworkStatus, NetworkView, PeerView
-from app.ui.actions import Actions
+from app.ui.verbs import Verbs
 from app.ui.words.plain_text import menu_text
 from app.ui.words.statuses import peer_name
 from app.ui.words.translations import _, ngettext
@@ -83,7 +83,7 @@ def _order(entry: NetworkEntry | PeerEntry) -> tuple[str, str]:
 class TrayMenu(QMenu):
     """The menu; `show_plan` makes it anew."""
 
-    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+    def __init__(self, actions: Verbs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._actions = actions
         self._parts: list[QMenu] = []
@@ -108,7 +108,7 @@ class TrayMenu(QMenu):
             part.clear()  # else Python holds some of its entries for as long as this menu lives
             part.deleteLater()
         self._parts = []
-        self.addAction(_("Open &Buri"), self._actions.window_wanted.emit)
+        self.addAction(_("Open &Buri"), self._actions.show_window)
         power = self.addAction(_("Switch o&ff") if self.plan.power else _("Switch o&n"))
         power.setEnabled(self.plan.usable)
         power.triggered.connect(lambda: self._actions.set_power(not self.plan.power))
@@ -116,14 +116,14 @@ class TrayMenu(QMenu):
         self._add_networks()
         self._add_peers()
         self.addSeparator()
-        self.addAction(_("&Quit"), self._actions.quit_wanted.emit)
+        self.addAction(_("&Quit"), self._actions.quit)
 
     def _add_networks(self) -> None:
         for entry in self.plan.networks:
             self._add_network(entry)
         if self.plan.more_networks:
             text = ngettext("{count} more network…", "{count} more networks…", self.plan.more_networks)
-            self.addAction(text, self._actions.window_wanted.emit)
+            self.addAction(text, self._actions.show_window)
         for text, act in ((_("&Join network…"), self._join), (_("&Create network…"), self._actions.create_network)):
             self.addAction(text, act).setEnabled(self.plan.usable)
         self.addSeparator()
@@ -141,7 +141,7 @@ class TrayMenu(QMenu):
             self._add_peer(entry)
         if self.plan.more_peers:
             text = ngettext("{count} more friend…", "{count} more friends…", self.plan.more_peers)
-            self.addAction(text, self._actions.window_wanted.emit)
+            self.addAction(text, self._actions.show_window)
 
     def _add_peer(self, entry: PeerEntry) -> None:
         part = self._part(entry.name)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import QObject, QTimer
 
 from app.engine.state import ChatMessage, Conversation, EngineState, MemberStatus
-from app.ui.actions import Actions
 from app.ui.preferences import Preferences, WantedNotices
 from app.ui.tray.notice_words import words_of
 from app.ui.tray.notices import Kind, Notice, Notices
 from app.ui.tray.tray import Tray
+from app.ui.verbs import Verbs
 from app.ui.words.translations import _
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Notifications(QObject):
     """Tells what happens, and opens what was clicked."""
 
     def __init__(
-        self, actions: Actions, preferences: Preferences, tray: Tray, clock: Callable[[], float] = time.monotonic
+        self, actions: Verbs, preferences: Preferences, tray: Tray, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`clock` gives seconds."""
         super().__init__()
@@ -90,7 +90,7 @@ class Notifications(QObject):
         elif notice.kind is Kind.ONLINE and len(notice.peers) == 1:
             self._actions.open_chat(Conversation(notice.peers[0]))
         else:
-            self._actions.window_wanted.emit()
+            self._actions.show_window()
 
     def _see_state(self, state: EngineState) -> None:
         self._notices.see_state(state, self._clock())

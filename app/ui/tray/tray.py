@@ -10,10 +10,10 @@ from typing import Final
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QSystemTrayIcon
 
-from app.ui.actions import Actions
 from app.ui.preferences import Preferences
 from app.ui.tray.icon import TrayState, drawing, tooltip, tray_state
 from app.ui.tray.menu import TrayMenu, menu_plan
+from app.ui.verbs import Verbs
 
 LOOK_EVERY: Final = 3_000
 """Milliseconds between two looks for a tray."""
@@ -31,7 +31,7 @@ class Tray(QObject):
 
     def __init__(
         self,
-        actions: Actions,
+        actions: Verbs,
         preferences: Preferences,
         is_there: Callable[[], bool] = QSystemTrayIcon.isSystemTrayAvailable,
     ) -> None:
@@ -78,7 +78,7 @@ class Tray(QObject):
         elif choices.close_to_tray and not self.available and not choices.told_no_tray:
             self._actions.tell_no_tray()
         else:
-            self._actions.quit_wanted.emit()
+            self._actions.quit()
 
     def show_message(self, title: str, text: str) -> None:
         """A notification of the desktop."""
@@ -93,7 +93,7 @@ class Tray(QObject):
         self._timer.start()
         self._looks += 1
         if self._looks == GIVE_UP_AFTER and not self._window_is_shown():
-            self._actions.window_wanted.emit()  # else there would be no way to the app
+            self._actions.show_window()  # else there would be no way to the app
 
     def _make_icon(self) -> None:
         self._icon = QSystemTrayIcon(self)
@@ -112,7 +112,7 @@ class Tray(QObject):
         if self._window_is_shown():
             window.hide()
         else:
-            self._actions.window_wanted.emit()
+            self._actions.show_window()
 
     def _window_is_shown(self) -> bool:
         window = self._actions.main_window

@@ -71,6 +71,10 @@ REASONS: Final = (
     _noted("the settings could not be read"),
     _noted("there is too much to remember"),
     _noted("The program's path or BURI_HOME has a character that is no text"),
+    # Of routes to a server or a relay
+    _noted("WebSocket"),
+    _noted("TCP through the proxy {place}"),
+    _noted("WebSocket through the proxy {place}"),
     # Of the system
     _noted("no answer"),
     _noted("too large"),

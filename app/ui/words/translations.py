@@ -19,7 +19,7 @@ from app.ui.words.remedies import REMEDIES
 
 LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch"}
 """What can be chosen, each in its own name."""
-PROGRAMS_WORDS: Final = frozenset({"reason", "status", "place", "backend"})
+PROGRAMS_WORDS: Final = frozenset({"reason", "status", "place", "backend", "route"})
 """The details of a problem that hold words of a program; in the others somebody's names stand as they are."""
 
 

@@ -53,7 +53,7 @@ def typed(window: ChatWindow) -> str:
 
 
 def first_unread(window: ChatWindow) -> int | None:
-    return window.model.first_unread
+    return next((row.message.id for row in window.model.rows if row.is_first_unread), None)
 
 
 def hint_of(window: ChatWindow) -> str:

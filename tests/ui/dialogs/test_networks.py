@@ -21,7 +21,7 @@ from app.ui.look.dialog import Dialog
 from app.ui.look.widgets import PasswordField
 from tests.engine.world import Person, World, meet
 from tests.ui import samples
-from tests.ui.hands import appears, focused, gone, nameless, press, shown, type_text
+from tests.ui.hands import appears, focused, gone, is_busy, nameless, press, shown, type_text
 from tests.ui.world import Desk, tell, until
 
 
@@ -296,7 +296,7 @@ def test_closing_while_the_server_is_asked_is_safe(qapp: QApplication, tmp_path:
         type_text("family")
         dialog.password.setText("secret words")
         press(Qt.Key.Key_Return)
-        assert dialog.is_busy
+        assert is_busy(dialog)
         assert not dialog.accept_button.isEnabled()
         press(Qt.Key.Key_Return)  # the button waits
         press(Qt.Key.Key_Escape)

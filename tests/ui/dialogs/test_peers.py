@@ -15,7 +15,7 @@ from app.ui.preference_pages.commands import CustomCommandsPage
 from tests.engine.world import World, meet
 from tests.ui import samples
 from tests.ui.dialogs.test_networks import network_of, told
-from tests.ui.hands import appears, gone, nameless, press, type_text
+from tests.ui.hands import appears, gone, is_busy, nameless, press, type_text
 from tests.ui.world import Desk, tell, until
 
 ALT = Qt.KeyboardModifier.AltModifier
@@ -31,13 +31,13 @@ def test_both_see_the_same_number_and_the_mark_comes_and_goes(qapp: QApplication
         hers, his = Desk(tmp_path, anna), Desk(tmp_path, ben)
         his.actions.verify(ben.peer(anna))
         his_dialog = await appears(VerifyPeer)
-        await until(lambda: not his_dialog.is_busy)
+        await until(lambda: not is_busy(his_dialog))
         his_number = number_in(his_dialog)
         his_dialog.close()
         await gone(his_dialog)
         hers.actions.verify(anna.peer(ben))
         dialog = await appears(VerifyPeer)
-        await until(lambda: not dialog.is_busy)
+        await until(lambda: not is_busy(dialog))
         assert number_in(dialog) == his_number
         assert len(his_number) == 12
         assert " ".join(his_number) in dialog.number.accessibleName()
@@ -46,7 +46,7 @@ def test_both_see_the_same_number_and_the_mark_comes_and_goes(qapp: QApplication
         await anna.until(lambda: anna.peer(ben).verified)
         hers.actions.verify(anna.peer(ben))
         dialog = await appears(VerifyPeer)
-        await until(lambda: not dialog.is_busy)
+        await until(lambda: not is_busy(dialog))
         assert "verified" in dialog.note.text
         assert dialog.accept_button.isHidden()
         press(Qt.Key.Key_R, ALT)
@@ -66,7 +66,7 @@ def test_numbers_that_differ_lead_to_a_warning_and_a_block(qapp: QApplication, t
         await anna.until(lambda: anna.peer(ben).verified)
         desk.actions.verify(anna.peer(ben))
         dialog = await appears(VerifyPeer)
-        await until(lambda: not dialog.is_busy)
+        await until(lambda: not is_busy(dialog))
         press(Qt.Key.Key_D, ALT)
         await until(dialog.block_button.isVisible)
         assert "sit between" in dialog.explanation.text()

@@ -259,9 +259,11 @@ def test_size_and_place_are_remembered(qtbot: QtBot, tmp_path: Path) -> None:
     assert (window.width(), window.height()) == (444, 555)
 
 
-def test_closing_is_the_end_where_nothing_else_is_left(lively: MainWindow, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(lively._actions.quit_wanted):
-        lively.close()
+def test_closing_is_the_end_where_nothing_else_is_left(qtbot: QtBot, tmp_path: Path) -> None:
+    desk = Showing(tmp_path, samples.lively())
+    qtbot.addWidget(desk.window)
+    with qtbot.waitSignal(desk.actions.quit_wanted):
+        desk.window.close()
 
 
 # --- for everybody
