@@ -1,10 +1,12 @@
-"""An internet in one process: computers, routers with NAT, delay and loss, and a stand-in for the privileged helper.
+"""An internet in one process: computers, routers with NAT, a relay, and a stand-in for the privileged helper.
 
 The stand-in speaks the real schema over a real Unix socket and holds real tunnel sessions; only the kernel's part (the
 adapter, the UDP socket) is replaced. So engines run whole, and many of them, without privileges.
 """
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -18,9 +20,12 @@ from app.ipc.channel import Channel, ChannelError
 from app.ipc.schema import REQUESTS, UdpEndpoint
 from app.protocol import stun
 from app.protocol.tunnel import RECEIVER_INDEX, TunnelSession, make_session
-from app.protocol.wire import DatagramType, Endpoint, RemoteProtocolError
+from app.protocol.wire import MIN_RELAY_ID, RELAY_ID_LENGTH, DatagramType, Endpoint, RemoteProtocolError
+from app.server.relay.bindings import Bindings
 
 OnDatagram = Callable[[bytes, Endpoint], None]
+QUIET_AFTER = 1.0
+"""Seconds of silence until the pump tells of it."""
 HOME_ADDRESSES = ip_network("192.168.0.0/16")
 """What no router carries into the world."""
 
@@ -71,8 +76,29 @@ class Computer:
         self.internet.send(self, Endpoint(self.address, port), destination, data)
 
 
+@dataclass(frozen=True)
+class RelayedWay:
+    """How the relay of the internet reaches one endpoint."""
+
+    internet: "Internet"
+    relay: Endpoint
+    endpoint: Endpoint
+
+    @property
+    def origin(self) -> tuple[str, int]:
+        return self.endpoint.host, self.endpoint.port
+
+    @property
+    def source(self) -> str:
+        return self.endpoint.host
+
+    def send_train(self, train: memoryview, slot: int) -> None:
+        """Trains have one datagram here."""
+        self.internet.route(self.relay, self.endpoint, bytes(train))
+
+
 class Internet:
-    """Carries datagrams between computers; to `reflector_host` go STUN requests, which it answers itself."""
+    """Carries datagrams between computers; what goes to `reflector_host` it answers or relays itself."""
 
     def __init__(self, delay: float = 0.001, loss: float = 0.0, reflector_host: str = "127.0.0.1") -> None:
         self.delay = delay
@@ -80,6 +106,8 @@ class Internet:
         self.reflector_host = reflector_host
         self.cut: set[frozenset[str]] = set()
         """Pairs of outside addresses between which nothing passes."""
+        self.relay: Bindings | None = None
+        """The rules of the relay at the reflector's host."""
         self._random = Random(1)
         self._computers: list[Computer] = []
 
@@ -98,15 +126,18 @@ class Internet:
         if ip_address(destination.host) in HOME_ADDRESSES:
             return
         outside = source if sender.router is None else sender.router.outbound(source, destination)
-        self._route(outside, destination, data)
+        self.route(outside, destination, data)
 
-    def _route(self, source: Endpoint, destination: Endpoint, data: bytes) -> None:
+    def route(self, source: Endpoint, destination: Endpoint, data: bytes) -> None:
         if self._random.random() < self.loss or frozenset((source.host, destination.host)) in self.cut:
+            return
+        if destination.host == self.reflector_host and data[0] >= DatagramType.RELAY:
+            self._relay(source, destination, data)
             return
         if destination.host == self.reflector_host:
             reflection = stun.reflect(data, source)
             if reflection is not None:
-                self._route(destination, source, reflection.answer)
+                self.route(destination, source, reflection.answer)
             return
         for computer in self._computers:
             if computer.router is None and computer.address == destination.host:
@@ -117,6 +148,18 @@ class Internet:
                 if inside is not None and inside.host == computer.address:
                     self._later(computer, inside.port, data, source)
                     return
+
+    def _relay(self, source: Endpoint, relay: Endpoint, data: bytes) -> None:
+        if self.relay is None:
+            return
+        now, way = asyncio.get_running_loop().time(), RelayedWay(self, relay, source)
+        answer: bytes | None = None
+        if data[0] == DatagramType.RELAY:
+            answer = self.relay.take_word(data, way, now, time.time())
+        elif not self.relay.forward(memoryview(data), len(data), way.origin, now):
+            answer = self.relay.tell_unknown(int.from_bytes(data[:RELAY_ID_LENGTH]), len(data), way.source, now)
+        if answer is not None:
+            self.route(relay, source, answer)
 
     def _later(self, computer: Computer, port: int, data: bytes, source: Endpoint) -> None:
         def arrive() -> None:
@@ -140,6 +183,8 @@ class _Peer:
     received: int = 0
     last_sent: float = 0.0
     last_received: float = 0.0
+    quiet_since: float | None = None
+    """When the first packet was sent that nothing has followed from the peer, until that is told."""
 
 
 class HelperStandIn:
@@ -153,6 +198,8 @@ class HelperStandIn:
         self.packets: list[tuple[int, bytes]] = []
         """IP packets that arrived, each with the peer it came from."""
         self.dropped = 0
+        self.sent: Counter[int] = Counter()
+        """Datagrams that were sent, by their first byte behind a relay id."""
         self.installed: list[schema.InstallSession] = []
         """Every session the engine ever installed."""
         self.interface: schema.ConfigureInterface | None = None
@@ -180,6 +227,12 @@ class HelperStandIn:
 
     def send_packet(self, peer: int, packet: bytes) -> bool:
         """What the kernel would do with an IP packet for this peer; False if it has no session."""
+        entry, now = self.peers.get(peer), asyncio.get_running_loop().time()
+        if entry is not None and entry.quiet_since is not None and now - entry.quiet_since >= QUIET_AFTER:
+            entry.quiet_since = now
+            self._notify(schema.PeerQuiet(peer))
+        elif entry is not None and entry.quiet_since is None:
+            entry.quiet_since = now
         return self._seal(peer, packet, None)
 
     # --- the engine's side
@@ -240,7 +293,7 @@ class HelperStandIn:
                 for index in peer.indexes if peer else ():
                     self.sessions.pop(index, None)
             case schema.SendDatagram():
-                self.computer.send(self._port, Endpoint(*request.endpoint), request.data)
+                self._send(Endpoint(*request.endpoint), request.data)
             case schema.SetPeerPath():
                 if request.peer not in self.peers:
                     return schema.Failed("no-peer", "No such peer.", request=number)
@@ -295,10 +348,18 @@ class HelperStandIn:
             return False
         peer.sent += 1
         peer.last_sent = asyncio.get_running_loop().time()
-        self.computer.send(self._port, endpoint or peer.endpoint, peer.sending.seal(plaintext))
+        self._send(endpoint or peer.endpoint, peer.sending.seal(plaintext))
         return True
 
+    def _send(self, endpoint: Endpoint, data: bytes) -> None:
+        front = endpoint.relay.to_bytes(RELAY_ID_LENGTH) if endpoint.relay else b""
+        self.sent[data[0]] += 1
+        self.computer.send(self._port, endpoint.plain, front + data)
+
     def _arrived(self, data: bytes, source: Endpoint) -> None:
+        if data[0] >= MIN_RELAY_ID >> 24:
+            source = source._replace(relay=int.from_bytes(data[:RELAY_ID_LENGTH]))
+            data = data[RELAY_ID_LENGTH:]
         if data[0] != DatagramType.DATA:
             self._notify(schema.DatagramReceived(UdpEndpoint(*source), data))
             return
@@ -316,6 +377,7 @@ class HelperStandIn:
 
     def _received(self, address: int, peer: _Peer, session: TunnelSession, source: Endpoint, plaintext: bytes) -> None:
         peer.received += 1
+        peer.quiet_since = None
         peer.last_received = asyncio.get_running_loop().time()
         if session.local_index in peer.unconfirmed:
             peer.unconfirmed.discard(session.local_index)
@@ -331,9 +393,9 @@ class HelperStandIn:
 
     def _notify(self, notification: schema.Notification) -> None:
         if self._channel is not None:
-            self._tasks.start("notification", self._send(self._channel, notification))
+            self._tasks.start("notification", self._tell(self._channel, notification))
 
-    async def _send(self, channel: Channel, notification: schema.Notification) -> None:
+    async def _tell(self, channel: Channel, notification: schema.Notification) -> None:
         try:
             await channel.send(notification)
         except ChannelError:

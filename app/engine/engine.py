@@ -51,6 +51,7 @@ from app.protocol.keys import IdentityKey, PublicKey, parse_fingerprint
 from app.protocol.messages import (
     Introduced,
     Message,
+    RelayOffered,
     Welcome,
 )
 from app.protocol.statement import parse_statement
@@ -204,6 +205,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
         """Tunnels first, so that peers hear that it is on purpose; without networks none comes back meanwhile."""
         self._networks.clear()
         self._peers.close_all()
+        self._peers.relays.forget_all()
         await self._client.stop()
         await self._helper.remove_interface()
 
@@ -225,6 +227,9 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
         if isinstance(word, Introduced):
             self._peers.introduced(word)
             return
+        if isinstance(word, RelayOffered):
+            self._peers.relay_offered(word)
+            return
         if isinstance(word, Welcome):
             self._welcome(word)
         self._networks.apply(word)
@@ -236,6 +241,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
         self._account.welcome(word)
         if self._account.address is not None:
             self._helper.want_interface(self._account.address, word.pool_prefix)
+        self._peers.relays.told(word.relays, self._server.host_for_others)
         self._tasks.start("reflectors", self._find_reflectors(word.reflector_ports))
 
     async def _find_reflectors(self, ports: Sequence[int]) -> None:

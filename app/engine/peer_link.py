@@ -6,6 +6,7 @@ engine/peers.py in the loop, with `now` as loop time.
 """
 
 import logging
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,9 +23,17 @@ from app.ipc.schema import (
     SetPeerPath,
     UdpEndpoint,
 )
-from app.protocol.liveness import Health, PathChosen, PathMonitor, TunnelAlive, TunnelSilent
+from app.protocol.liveness import (
+    Health,
+    MtuFound,
+    PathChosen,
+    PathDoubted,
+    PathMonitor,
+    TunnelAlive,
+    TunnelSilent,
+)
 from app.protocol.messages import CandidateKind, Introduced
-from app.protocol.path import Candidate, CheckCredentials, NoPathYet, PathFinder, PathFound, candidates_from
+from app.protocol.path import Candidate, CheckCredentials, PathFinder, PathFound, candidates_from
 from app.protocol.peer_handshake import SessionEstablished
 from app.protocol.tunnel_message import Goodbye, Keepalive, ProbeReply, ProbeRequest, encode
 from app.protocol.wire import Address, Endpoint, NetworkId, format_address
@@ -46,8 +55,16 @@ class Outlet(Protocol):
         """Tell the peer our candidates through the server, if both are there."""
         ...
 
+    def use_relay(self, peer: Address, *, ask: bool, now: float) -> None:
+        """Reach the peer over a relay, by what the server gave before, or if `ask` by what it gives both of us now."""
+        ...
+
     def begin_handshake(self, peer: Address, endpoints: Sequence[Endpoint], now: float) -> None:
         """Begin a handshake, or let the one that runs use these endpoints too."""
+        ...
+
+    def went_relayed(self, peer: Address, now: float) -> None:
+        """The tunnel goes over a relay now."""
         ...
 
     def went_silent(self) -> None:
@@ -85,8 +102,6 @@ class PeerLink:
         self.rekeys = 0
         """How often the keys of the tunnel that is up were renewed."""
         self.traffic = Traffic()
-        self.no_path = False
-        """Every candidate was tried in vain."""
         self.unproven = False
         """The peer's last handshake proved no shared network."""
         self.failed_networks: frozenset[NetworkId] = frozenset()
@@ -94,8 +109,11 @@ class PeerLink:
         self._remote: CheckCredentials | None = None
         self._candidates: list[Candidate] = []
         self._kinds: dict[Endpoint, CandidateKind] = {}
+        self._relayed: Endpoint | None = None
+        """Where the peer is reached over a relay, if it ever was."""
         self._needs_handshake = True
-        self._attempt = self._proof_attempt = 0
+        self._attempt = self._proof_attempt = self._searches = 0
+        self._search_at = math.inf
         self._reach_at = now
         self._reached_at = float("-inf")
         self._rekey_at = now
@@ -111,6 +129,16 @@ class PeerLink:
     def up(self) -> bool:
         """The tunnel can send, and something authentic came lately."""
         return self.sending is not None and self.monitor is not None and self.monitor.health is not Health.SILENT
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where the tunnel that is up sends to."""
+        return self.monitor.current.endpoint if self.monitor is not None and self.up else None
+
+    @property
+    def is_relayed(self) -> bool:
+        """The tunnel is up, and goes over a relay."""
+        return self.up and self.monitor is not None and self.monitor.current.kind >= CandidateKind.RELAY
 
     @property
     def attempts(self) -> int:
@@ -147,13 +175,12 @@ class PeerLink:
         if restarted:
             self._needs_handshake = True
             self._kinds.clear()
-        if restarted or not self.up or candidates != self._candidates:
-            self.no_path = False
+        if restarted or not self.up or self.is_relayed or candidates != self._candidates:
             self.finder.set_remote(candidates, credentials, now)
         self._remote, self._candidates = credentials, candidates
         if message.wants_answer:
             self._outlet.introduce(self.peer, False)
-            if self.monitor is not None and not restarted:
+            if self.monitor is not None and not restarted and not self.is_relayed:
                 self.monitor.suspect(now)  # the peer has lost the tunnel: our probe opens the way to us again
         self.flush(now)
 
@@ -161,6 +188,23 @@ class PeerLink:
         """A check of the peer, or an answer to one of ours."""
         self.finder.receive_datagram(data, endpoint, now)
         self.flush(now)
+
+    def knock(self, endpoints: Sequence[Endpoint], now: float) -> None:
+        """Send a check to each of these guessed endpoints."""
+        for endpoint in endpoints:
+            self.finder.knock(endpoint)
+        self.flush(now)
+
+    def forget_socket(self, number: int) -> None:
+        """An extra socket is closed, and with it all paths through it."""
+        known = {each.candidate.endpoint for each in self.finder.looked_at()}
+        if self.monitor is not None:
+            known |= {each.endpoint for each in self.monitor.paths}
+        for endpoint in known:
+            if endpoint.socket == number:
+                self.finder.forget(endpoint)
+                if self.monitor is not None:
+                    self.monitor.forget(endpoint)
 
     def receive_probe(self, message: ProbeRequest | ProbeReply, endpoint: Endpoint, now: float) -> None:
         """A sealed probe of the peer, or an answer to one of ours."""
@@ -173,8 +217,31 @@ class PeerLink:
         """Authentic packets come from another endpoint than the path's."""
         self.traffic.last_received = now
         if self.monitor is not None:
-            self.monitor.peer_moved(endpoint, now)
+            self.monitor.peer_moved(self._kind_of(endpoint), endpoint, now)
             self.flush(now)
+
+    def quiet(self, now: float) -> None:
+        """The computer sends to the peer, and nothing comes back."""
+        if self.monitor is not None:
+            self.monitor.quiet(now)
+            self.monitor.handle_deadline(now)
+            self.flush(now)
+
+    def relay_bound(self, kind: CandidateKind, endpoint: Endpoint, now: float) -> None:
+        """Both sides are bound to a relay: the peer is reached over it, whatever else is known."""
+        before, self._relayed = self._relayed, endpoint
+        self._kinds[endpoint] = kind
+        if self.monitor is not None and before is not None and before != endpoint:
+            self.monitor.replace_path(kind, before, endpoint, now)
+        elif self.monitor is not None:
+            self.monitor.add_path(kind, endpoint, now)
+        if self._needs_handshake and self.leads and self.enabled:
+            self._outlet.begin_handshake(self.peer, [endpoint], now)
+        self.flush(now)
+
+    def _kind_of(self, endpoint: Endpoint) -> CandidateKind:
+        unknown = CandidateKind.RELAY if endpoint.relay else CandidateKind.PEER_REFLEXIVE
+        return self._kinds.get(endpoint, unknown)
 
     def observe_traffic(self, last_sent: float, last_received: float, now: float) -> None:
         """What the pump reported; loop times, minus infinity for never."""
@@ -194,6 +261,9 @@ class PeerLink:
         if self.enabled and self.shared.online:
             self._attempt, self._reach_at = 0, now
             self._outlet.introduce(self.peer, True)
+        if self.is_relayed:
+            self._outlet.use_relay(self.peer, ask=False, now=now)
+            self._search_soon(now)
         self.flush(now)
 
     # --- sessions
@@ -208,7 +278,7 @@ class PeerLink:
             self._reach_at = now + self._timing.peer_backoff.delay(5, random.random())
             return False
         # A peer whose helper or engine started anew shakes hands from elsewhere while its old tunnel still seems up.
-        fresh = self._needs_handshake or event.endpoint != self._endpoint()
+        fresh = self._needs_handshake or event.endpoint != self.endpoint
         session = Session(
             event.local_index,
             event.suite,
@@ -254,7 +324,7 @@ class PeerLink:
         """Adapter or helper are gone, and our socket with them: the peer learns it by new check credentials."""
         self._forget_sessions()
         self.finder = PathFinder(CheckCredentials.new())
-        self._remote, self._candidates = None, []
+        self._remote, self._candidates, self._relayed = None, [], None
         self.traffic.earlier = (self.traffic.sent_bytes, self.traffic.received_bytes)
         self._attempt, self._reach_at = 0, now
 
@@ -263,13 +333,10 @@ class PeerLink:
         self.monitor = None
         self._needs_handshake = True
 
-    def _endpoint(self) -> Endpoint | None:
-        return self.monitor.current.endpoint if self.monitor is not None and self.up else None
-
     def _start_sending(self, session: Session, now: float) -> None:
         grown = self.sending is not None and bool(session.networks - self.sending.networks)
         self.sessions.send_with(session, now)
-        self.unproven, self.no_path, self._attempt = False, False, 0
+        self.unproven, self._attempt = False, 0
         self._rekey_at = session.established_at + self._keys_last(session)
         if self.monitor is not None and not session.fresh:
             self.rekeys += 1
@@ -278,14 +345,19 @@ class PeerLink:
                 self._outlet.came_up(self.peer, now)
             return
         self.rekeys = 0
-        kind = self._kinds.get(session.endpoint, CandidateKind.PEER_REFLEXIVE)
+        kind = self._kind_of(session.endpoint)
         logger.info("peer %s: tunnel over %s, suite %d", format_address(self.peer), session.endpoint, session.suite)
         self.monitor = PathMonitor(kind, session.endpoint, session.initiator, now)
         self.traffic.last_received = now
         best = self.finder.best()
         if best is not None and best.endpoint != session.endpoint:
             self.monitor.add_path(best.kind, best.endpoint, now)
+        if self._relayed is not None and self._relayed != session.endpoint:
+            self.monitor.add_path(self._kind_of(self._relayed), self._relayed, now)
+        self._search_soon(now)
         self._outlet.came_up(self.peer, now)
+        if self.is_relayed:
+            self._outlet.went_relayed(self.peer, now)
 
     def _keys_last(self, session: Session) -> float:
         """Seconds until the next rekey: soon where a network that both are in is not proved yet.
@@ -311,6 +383,8 @@ class PeerLink:
             deadlines.append(self._reach_at)
         elif self.up and self.leads:
             deadlines.append(self._rekey_at)
+            if self.is_relayed:
+                deadlines.append(self._search_at)
         return min((each for each in deadlines if each is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
@@ -324,10 +398,24 @@ class PeerLink:
                 self._reach(now)
         elif self.up and self.leads and now >= self._rekey_at:
             self._rekey_at = now + self._timing.rekey_interval
-            endpoint = self._endpoint()
-            if endpoint is not None:
-                self._outlet.begin_handshake(self.peer, [endpoint], now)
+            if self.endpoint is not None:
+                self._outlet.begin_handshake(self.peer, [self.endpoint], now)
+        if self.is_relayed and self.leads and now >= self._search_at:
+            self._search(now)
         self.flush(now)
+
+    def _search_soon(self, now: float) -> None:
+        """Where a relay is in use, a direct path is sought again, at first soon."""
+        self._searches = 0
+        self._search_at = now + self._timing.search_backoff.delay(0, random.random())
+
+    def _search(self, now: float) -> None:
+        """Both sides check each other's candidates anew."""
+        self._searches += 1
+        self._search_at = now + self._timing.search_backoff.delay(self._searches, random.random())
+        self._outlet.introduce(self.peer, True)
+        if self._remote is not None:
+            self.finder.restart(now)
 
     def wanted(self, now: float) -> None:
         """The computer sends to this peer, and there is no tunnel: try soon, but let a running search end first."""
@@ -345,10 +433,13 @@ class PeerLink:
         self._attempt += 1
         self._needs_handshake = True
         self._outlet.introduce(self.peer, True)
+        # The leading side asks for both, at once; the other one only where that seems not to have helped.
+        self._outlet.use_relay(self.peer, ask=self.shared.online and (self.leads or self._attempt > 1), now=now)
         if self._remote is not None:
             self.finder.restart(now)
         if self.monitor is not None and self.leads:
-            self._outlet.begin_handshake(self.peer, [self.monitor.current.endpoint], now)
+            known = dict.fromkeys((self.monitor.current.endpoint, self._relayed or self.monitor.current.endpoint))
+            self._outlet.begin_handshake(self.peer, [*known], now)
         if not self.shared.online and self._attempt > MAX_BLIND_ATTEMPTS:
             self.end_tunnel(now)
 
@@ -359,8 +450,6 @@ class PeerLink:
         while (event := self.finder.next_event()) is not None:
             if isinstance(event, PathFound):
                 self._path_found(event, now)
-            elif isinstance(event, NoPathYet):
-                self.no_path = True
         if self.enabled:
             for endpoint, data in self.finder.datagrams_to_send(now):
                 self._outlet.post(SendDatagram(UdpEndpoint(*endpoint), data, request=0))
@@ -372,7 +461,15 @@ class PeerLink:
             match event:
                 case PathChosen():
                     logger.info("peer %s: path %s", format_address(self.peer), event.endpoint)
-                    self._outlet.post(SetPeerPath(self.peer, UdpEndpoint(*event.endpoint), request=0))
+                    self._use_path(event.endpoint, event.mtu)
+                    self._search_soon(now)
+                case MtuFound():
+                    logger.info("peer %s: packets of up to %d bytes", format_address(self.peer), event.mtu)
+                    self._use_path(event.endpoint, event.mtu)
+                case PathDoubted():
+                    self._outlet.use_relay(self.peer, ask=self.shared.online, now=now)
+                    if self.is_relayed:
+                        self._outlet.went_relayed(self.peer, now)
                 case TunnelSilent():
                     logger.info("peer %s: silent", format_address(self.peer))
                     self._attempt, self._reach_at = 0, now
@@ -380,11 +477,13 @@ class PeerLink:
                 case TunnelAlive():
                     self._attempt = 0
                     self._outlet.came_up(self.peer, now)
-        for endpoint, payload in monitor.messages_to_send():
-            self._outlet.post(SendMessage(self.peer, payload, UdpEndpoint(*endpoint), request=0))
+        for endpoint, payload, whole in monitor.messages_to_send():
+            self._outlet.post(SendMessage(self.peer, payload, UdpEndpoint(*endpoint), whole, request=0))
+
+    def _use_path(self, endpoint: Endpoint, mtu: int) -> None:
+        self._outlet.post(SetPeerPath(self.peer, UdpEndpoint(*endpoint), mtu, request=0))
 
     def _path_found(self, found: PathFound, now: float) -> None:
-        self.no_path = False
         self._kinds[found.endpoint] = found.kind
         if self.monitor is not None:
             self.monitor.add_path(found.kind, found.endpoint, now)

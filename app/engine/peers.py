@@ -17,8 +17,10 @@ from app.engine.contacts import Contacts
 from app.engine.introductions import Introductions
 from app.engine.mediation_client import MediationClient
 from app.engine.networks import SharedPeer
+from app.engine.path_search import PathSearches
 from app.engine.peer_keys import PeerKeys
 from app.engine.peer_link import PeerLink
+from app.engine.relays import Relays
 from app.engine.timing import Timing
 from app.ipc.schema import (
     DatagramReceived,
@@ -26,6 +28,7 @@ from app.ipc.schema import (
     InterfaceReady,
     MessageReceived,
     Notification,
+    PeerQuiet,
     PeerStatistics,
     PeerWanted,
     Request,
@@ -37,7 +40,7 @@ from app.ipc.schema import (
 )
 from app.protocol import stun, tunnel_message
 from app.protocol.keys import IdentityKey
-from app.protocol.messages import Introduced, PeerCapability
+from app.protocol.messages import CandidateKind, Introduced, PeerCapability, RelayOffered
 from app.protocol.path import CheckCredentials
 from app.protocol.peer_handshake import (
     HandshakeFailed,
@@ -47,7 +50,14 @@ from app.protocol.peer_handshake import (
     SessionEstablished,
     SharedNetwork,
 )
-from app.protocol.tunnel_message import Goodbye, ProbeReply, ProbeRequest, TunnelMessage
+from app.protocol.tunnel_message import (
+    Goodbye,
+    ProbeReply,
+    ProbeRequest,
+    SearchAnswer,
+    SearchOffer,
+    TunnelMessage,
+)
 from app.protocol.wire import Address, DatagramType, Endpoint, RemoteProtocolError, checked_endpoint
 
 logger = logging.getLogger(__name__)
@@ -92,6 +102,8 @@ class Peers:
         asking = asyncio.Semaphore(MAX_ASKING)
         self.keys = PeerKeys(client, contacts, timing, tasks, asking, on_key)
         self._introductions = Introductions(client, self.reflectors, hosts, self._credentials, timing, tasks, asking)
+        self.searches = PathSearches(self.links, self.reflectors, timing, tasks, post, self.send_message, self._changed)
+        self.relays = Relays(self._send_datagram, client, tasks, self._needs_relay, self._relay_bound, self._now)
         self._own: Address | None = None
         self._handshakes: PeerHandshakes | None = None
         self._interface: InterfaceReady | None = None
@@ -124,6 +136,7 @@ class Peers:
         link.end_tunnel(now)
         self._by_username.pop(link.finder.own.username, None)
         self.keys.changed.discard(address)
+        self.searches.forget(address)
         if self._handshakes is not None:
             self._handshakes.cancel(address)
 
@@ -135,12 +148,14 @@ class Peers:
         capabilities = int(PeerCapability.PARTIAL_CHECKSUMS) if ready.partial_checksums else 0
         self._handshakes = PeerHandshakes(self._identity, self._own, self._facts, capabilities)
         self.reflectors.socket_opened(ready.udp_port)
+        self.relays.socket_opened()
         self.update({address: link.shared for address, link in self.links.items()})
 
     def interface_down(self) -> None:
         """Adapter, socket and sessions are gone."""
         self._interface = self._handshakes = None
         self._pump_drops.clear()
+        self.searches.interface_down()
         now = self._now()
         self._by_username.clear()
         for address, link in self.links.items():
@@ -152,9 +167,11 @@ class Peers:
     def network_changed(self, renew_keys: bool = False) -> None:
         """This computer's addresses or routes changed, or it slept."""
         self.reflectors.forget()
+        self.relays.network_changed()
         now = self._now()
         for link in self.links.values():
             link.network_changed(now, renew_keys)
+        self.searches.network_changed(now)
         self._changed()
 
     def close_all(self) -> None:
@@ -187,6 +204,19 @@ class Peers:
         link = self.links.get(peer)
         return None if link is None or self._interface is None else link.finder.own
 
+    def use_relay(self, peer: Address, *, ask: bool, now: float) -> None:
+        """Reach the peer over a relay."""
+        self.relays.use(peer, ask=ask, now=now)
+
+    def _needs_relay(self, peer: Address) -> bool:
+        link = self.links.get(peer)
+        return link is not None and link.enabled and (link.is_relayed or not link.up)
+
+    def _relay_bound(self, peer: Address, kind: CandidateKind, endpoint: Endpoint, now: float) -> None:
+        link = self.links.get(peer)
+        if link is not None:
+            link.relay_bound(kind, endpoint, now)
+
     def begin_handshake(self, peer: Address, endpoints: Sequence[Endpoint], now: float) -> None:
         """Begin a handshake, or let the one that runs use these endpoints too."""
         if self._handshakes is None or self._facts(peer) is None:
@@ -197,6 +227,10 @@ class Peers:
         else:
             self._handshakes.start(peer, endpoints, self._suite, now)
         self._flush_handshakes(now)
+
+    def went_relayed(self, peer: Address, now: float) -> None:
+        """A direct path may have to be guessed."""
+        self.searches.went_relayed(peer, now)
 
     def went_silent(self) -> None:
         """Ask the reflectors anew before the next introduction."""
@@ -215,7 +249,18 @@ class Peers:
         if link is None:
             self.counters["introduction-of-stranger"] += 1
             return
-        link.introduced(message, self._now())
+        now = self._now()
+        link.introduced(message, now)
+        self.searches.introduced(message, now)
+        self._changed()
+
+    def relay_offered(self, word: RelayOffered) -> None:
+        """The server offers a relay to a peer, and tells the peer the same."""
+        link = self.links.get(Address(word.peer))
+        if link is None:
+            self.counters["relay-offer-of-stranger"] += 1
+            return
+        self.relays.offered(word, bind=link.enabled)
         self._changed()
 
     def notified(self, notification: Notification) -> None:
@@ -232,6 +277,9 @@ class Peers:
             case EndpointChanged():
                 if (link := self.links.get(Address(notification.peer))) is not None:
                     link.peer_moved(Endpoint(*notification.endpoint), now)
+            case PeerQuiet():
+                if (link := self.links.get(Address(notification.peer))) is not None:
+                    link.quiet(now)
             case PeerWanted():
                 if (link := self.links.get(Address(notification.peer))) is not None:
                     link.wanted(now)
@@ -240,10 +288,15 @@ class Peers:
     def _receive_datagram(self, data: bytes, told: UdpEndpoint, now: float) -> None:
         try:
             endpoint = checked_endpoint(*told)
+            if endpoint.socket and endpoint.socket not in self.searches.sockets:
+                self.counters["datagram-of-closed-socket"] += 1
+                return
             if data[0] == DatagramType.HANDSHAKE and self._handshakes is not None:
                 self._handshakes.receive_datagram(data, endpoint, now)
                 self._flush_handshakes(now)
-            elif data[0] <= _LAST_STUN_BYTE:
+            elif data[0] == DatagramType.RELAY:
+                self.relays.receive(data, endpoint, now)
+            elif data[0] <= _LAST_STUN_BYTE and not endpoint.relay:
                 self._receive_stun(data, endpoint, now)
         except RemoteProtocolError as error:
             self.counters[str(error).partition(":")[0]] += 1
@@ -261,6 +314,8 @@ class Peers:
             self.counters["check-of-nobody"] += 1
             return
         link.receive_stun(data, endpoint, now)
+        if endpoint.socket:
+            self.searches.check_came(link, endpoint)
 
     def _receive_message(self, received: MessageReceived, now: float) -> None:
         peer = Address(received.peer)
@@ -278,6 +333,8 @@ class Peers:
             case ProbeReply():
                 self._on_message(peer, message)
                 link.receive_probe(message, Endpoint(*received.endpoint), now)
+            case SearchOffer() | SearchAnswer():
+                self.searches.receive(link, message, now)
             case Goodbye():
                 link.end_tunnel(now, goodbye=False)
             case _:
@@ -363,7 +420,7 @@ class Peers:
 
     def all_counters(self) -> Counter[str]:
         """Everything that was dropped here, in the handshakes, the links and by the pump of now, by name."""
-        total = self.counters + self.keys.counters + self._pump_drops
+        total = self.counters + self.keys.counters + self.relays.counters + self.searches.counters + self._pump_drops
         if self._handshakes is not None:
             total.update(self._handshakes.counters)
         for link in self.links.values():
@@ -376,13 +433,15 @@ class Peers:
 
     def next_deadline(self) -> float | None:
         """When `handle_deadline` wants to be called; minus infinity means now."""
-        deadlines = [link.next_deadline() for link in self.links.values()]
+        deadlines = [self.relays.next_deadline(), *(link.next_deadline() for link in self.links.values())]
+        deadlines.append(self.searches.next_deadline())
         if self._handshakes is not None:
             deadlines.append(self._handshakes.next_deadline())
         return min((each for each in deadlines if each is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due, for one turn: of many that are due at once, as after sleep, the rest comes right after."""
+        self.relays.handle_deadline(now)
         turn = Turn()
         for link in tuple(self.links.values()):
             if turn.over:
@@ -390,12 +449,14 @@ class Peers:
             due = link.next_deadline()
             if due is not None and due <= now:
                 link.handle_deadline(now)
+        self.searches.handle_deadline(now)
         if self._handshakes is not None:
             self._handshakes.handle_deadline(now)
             self._flush_handshakes(now)
         self._changed()
 
     def _changed(self) -> None:
+        self.searches.wake()
         self._on_change()
         self._on_deadline()
 

@@ -7,6 +7,7 @@ from app.base.backoff import Backoff
 _SERVER_BACKOFF = Backoff(first=1.0, limit=20.0)
 _REFUSED_BACKOFF = Backoff(first=60.0, limit=600.0)
 _PEER_BACKOFF = Backoff(first=2.0, limit=300.0)
+_SEARCH_BACKOFF = Backoff(first=10.0, limit=600.0)
 _HELPER_BACKOFF = Backoff(first=0.5, limit=30.0)
 
 
@@ -30,6 +31,8 @@ class Timing:
     """How long the reflectors have to answer."""
     introduction_patience: float = 0.3
     """How long an introduction waits for them; what they tell later is told in another one."""
+    search_patience: float = 2.5
+    """How long a tunnel goes over a relay until a port of a hard router is guessed (engine/path_search.py)."""
     snapshot_interval: float = 0.1
     """The least time between two snapshots to a subscriber."""
     connect_timeout: float = 10.0
@@ -41,4 +44,6 @@ class Timing:
     """After a refusal that trying again soon does not mend: a wrong server key, a closed registration."""
     peer_backoff: Backoff = _PEER_BACKOFF
     """Between attempts to reach a peer that is online and not connected; whatever changes at either end starts anew."""
+    search_backoff: Backoff = _SEARCH_BACKOFF
+    """Between searches for a direct path while a tunnel is relayed; whatever changes at either end starts anew."""
     helper_backoff: Backoff = _HELPER_BACKOFF

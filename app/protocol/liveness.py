@@ -4,9 +4,11 @@ Everything rests on sealed probes inside the tunnel, so nobody else can answer f
 reports of its traffic: when something was last sent and last received. No event per packet is needed.
 
 - Quiet: 25 s after the last packet sent, a probe goes over the path in use, and its answer keeps the other side quiet.
-- Doubt: something was sent and for 10 s nothing came back. The path in use is probed, then every other known one. The
-  first that answers takes over; if none does, the tunnel is silent, and probing goes on at growing intervals.
+- Doubt: the pump tells that nothing came back for a second, or a keepalive was not answered. The path in use is probed
+  twice, then every other known one. The first that answers takes over; if none does, the tunnel is silent, and probing
+  goes on at growing intervals.
 - Better: a path found later is used once it has answered a probe and `better_path` prefers it.
+- Size: once a path is in use, probes that must not be fragmented find the largest packet that it carries.
 - Moved: when authentic packets come from a new endpoint it is probed too, and followed when the old one stays mute.
 
 Called by the engine, one PathMonitor per tunnel. No I/O, no clock: `now` is in seconds, and so are the pump's times,
@@ -17,24 +19,29 @@ import secrets
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.protocol.messages import CandidateKind
 from app.protocol.path import Path, better_path
-from app.protocol.tunnel_message import ProbeReply, ProbeRequest, encode, reply_to
-from app.protocol.wire import Endpoint
+from app.protocol.path_mtu import MtuSearch
+from app.protocol.tunnel_message import ProbeReply, ProbeRequest, encode, padded_probe, reply_to
+from app.protocol.wire import INNER_MTU, Endpoint
 
 KEEPALIVE = 25.0
 """Seconds without sending until a keepalive; routers forget UDP mappings after 30 s at the earliest (RFC 4787: 120)."""
 KEEPALIVE_OF_RESPONDER = 27.0
 """The other side waits a little longer, so that one probe and its answer serve both."""
 DOUBT_AFTER = 10.0
-"""Seconds without anything received since something was sent."""
+"""Seconds without anything received since something was sent, where the pump does not tell of it sooner."""
 ROUND_INTERVALS: Final = (0.5, 1.0, 2.0)
 """Seconds after each probe of a path without an answer; then the path has not answered."""
-DOUBT_INTERVALS: Final = (0.5, 1.0, 1.5, 3.0, 6.0, 12.0, 24.0, 30.0)
+DOUBT_INTERVALS: Final = (0.25, 0.25, 1.0, 1.5, 3.0, 6.0, 12.0, 24.0, 30.0)
 """Seconds between the rounds of probes while nothing is received; the last one repeats."""
-SILENT_AFTER_ROUNDS = 3
+ROUNDS_OF_ONE = 2
+"""Rounds of doubt that ask the path in use alone: a probe that was lost must not lead to another path."""
+SILENT_AFTER_ROUNDS = 4
+MTU_PAUSE = 60.0
+"""Seconds until a path's largest packet is sought again, after a silence that only large packets may have met."""
 MAX_PATHS = 16
 RECENTLY = 1.0
 """Seconds for which an answer is good enough not to probe the same path again."""
@@ -60,6 +67,21 @@ class PathChosen:
     kind: CandidateKind
     round_trip: float
     """Seconds, smoothed."""
+    mtu: int = INNER_MTU
+    """The largest IP packet that it carries, as far as is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class MtuFound:
+    """The path in use carries IP packets of this size in one piece, and no larger ones."""
+
+    endpoint: Endpoint
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathDoubted:
+    """The path in use does not answer; all others are asked now, and it is time to get at a relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +101,22 @@ class TunnelAlive:
     """Something authentic came again after TunnelSilent."""
 
 
-MonitorEvent = PathChosen | PathLost | TunnelSilent | TunnelAlive
+MonitorEvent = PathChosen | MtuFound | PathDoubted | PathLost | TunnelSilent | TunnelAlive
+
+
+class Outgoing(NamedTuple):
+    """A tunnel plaintext and the path over which it must go."""
+
+    endpoint: Endpoint
+    payload: bytes
+    whole: bool = False
+    """Not to be fragmented on the way."""
+
+
+class _Probe(NamedTuple):
+    endpoint: Endpoint
+    sent_at: float
+    size: int
 
 
 @dataclass(slots=True)
@@ -93,6 +130,8 @@ class _Watched:
     due: float | None = None
     """When the next probe of its round goes out, or the round ends; None outside a round."""
     probes: int = 0
+    mtu: int = INNER_MTU
+    mtu_sought_at: float = _NEVER
 
     def path(self, in_use: bool) -> Path:
         unknown = float("inf")
@@ -118,8 +157,10 @@ class PathMonitor:
         self._doubt_rounds = 0
         self._moved_at = _NEVER
         self._moved_to: Endpoint | None = None
-        self._open: OrderedDict[int, tuple[Endpoint, float]] = OrderedDict()
-        self._outbox: deque[tuple[Endpoint, bytes]] = deque()
+        self._open: OrderedDict[int, _Probe] = OrderedDict()
+        self._outbox: deque[Outgoing] = deque()
+        self._mtu_search: MtuSearch | None = None
+        self._mtu_in_doubt = False
         self._events: deque[MonitorEvent] = deque()
         self._begin_round(self._current, now)
 
@@ -143,15 +184,30 @@ class PathMonitor:
             watched.kind = kind
         self._begin_round(watched, now)
 
-    def peer_moved(self, endpoint: Endpoint, now: float) -> None:
-        """Authentic packets come from an endpoint that is not the path in use."""
+    def forget(self, endpoint: Endpoint) -> None:
+        """The path is no more; one in use stays until another is."""
+        if endpoint != self._current.endpoint:
+            self._paths.pop(endpoint, None)
+
+    def replace_path(self, kind: CandidateKind, old: Endpoint, new: Endpoint, now: float) -> None:
+        """The path at `old` is at `new` from now on, says the relay that it goes over."""
+        watched = self._paths.pop(old, None)
+        if watched is not self._current:
+            self.add_path(kind, new, now)
+            return
+        watched.kind, watched.endpoint, watched.due = kind, new, None
+        self._paths[new] = watched
+        self._begin_use(watched)
+        self._ask(watched, now)
+
+    def peer_moved(self, kind: CandidateKind, endpoint: Endpoint, now: float) -> None:
+        """Authentic packets come from an endpoint that is not the path in use; `kind` is what it would be."""
         self._heard(now, now)
         if endpoint == self._current.endpoint:
             return
-        known = self._paths.get(endpoint)
         self._moved_at, self._moved_to = now, endpoint
         self._ask(self._current, now)
-        self.add_path(known.kind if known else CandidateKind.PEER_REFLEXIVE, endpoint, now)
+        self.add_path(kind, endpoint, now)
 
     def observe_traffic(self, last_sent: float, last_received: float, now: float) -> None:
         """What the pump reports of this peer. Report it every few seconds, and just before `handle_deadline`."""
@@ -162,6 +218,11 @@ class PathMonitor:
             self._unanswered_since = None
         elif self._unanswered_since is None and self._last_sent > self._replied_at + RECENTLY:
             self._unanswered_since = self._last_sent
+
+    def quiet(self, now: float) -> None:
+        """The pump sends IP packets, and nothing comes back: the path may be dead, or too narrow for large ones."""
+        self._mtu_in_doubt = self._current.mtu_sought_at + MTU_PAUSE <= now
+        self.suspect(now)
 
     def suspect(self, now: float) -> None:
         """Something happened to this computer's network, or it slept: do not wait for silence to show."""
@@ -183,16 +244,17 @@ class PathMonitor:
         probe = self._open.pop(message.token, None)
         if probe is None:
             return False
-        if probe[0] != endpoint:
+        if probe.endpoint != endpoint:
             self.counters["probe-reply-from-elsewhere"] += 1
             return True
         watched = self._paths.get(endpoint)
         if watched is not None:
-            self._answered(watched, now - probe[1], now)
+            self._answered(watched, now - probe.sent_at, now)
+            self._size_answered(watched, probe.size)
         return True
 
-    def messages_to_send(self) -> list[tuple[Endpoint, bytes]]:
-        """Tunnel plaintexts, each with the path over which it must go."""
+    def messages_to_send(self) -> list[Outgoing]:
+        """What to seal and send."""
         messages = list(self._outbox)
         self._outbox.clear()
         return messages
@@ -206,6 +268,8 @@ class PathMonitor:
             deadlines.append(self._last_sent + self._keepalive)
             if self._unanswered_since is not None:
                 deadlines.append(self._unanswered_since + DOUBT_AFTER)
+            if self._mtu_search is not None and self._mtu_search.due is not None:
+                deadlines.append(self._mtu_search.due)
         return min(deadlines)
 
     def handle_deadline(self, now: float) -> None:
@@ -219,8 +283,11 @@ class PathMonitor:
         if self.health is not Health.ALIVE:
             if now >= self._doubt_due:
                 self._doubt_round(now)
-        elif now >= self._last_sent + self._keepalive:
-            self._probe(self._current, now)
+            return
+        if now >= self._last_sent + self._keepalive:
+            self._ask(self._current, now)
+        if self._mtu_search is not None and self._mtu_search.due is not None and now >= self._mtu_search.due:
+            self._probe_size(self._mtu_search, now)
 
     def next_event(self) -> MonitorEvent | None:
         """The oldest event not yet taken."""
@@ -229,9 +296,9 @@ class PathMonitor:
     # --- probing
 
     def _make_room(self) -> None:
-        """Forget the path that has been mute for longest."""
+        """Forget the direct path that has been mute for longest; relayed ones are few."""
         if len(self._paths) >= MAX_PATHS:
-            others = [watched for watched in self._paths.values() if watched is not self._current]
+            others = [each for each in self._paths.values() if each is not self._current and not each.endpoint.relay]
             del self._paths[min(others, key=lambda watched: watched.answered_at).endpoint]
 
     def _begin_round(self, watched: _Watched, now: float) -> None:
@@ -257,11 +324,24 @@ class PathMonitor:
             self.suspect(now)
 
     def _probe(self, watched: _Watched, now: float) -> None:
-        token = secrets.randbits(64)
-        self._open[token] = (watched.endpoint, now)
+        self._outbox.append(Outgoing(watched.endpoint, encode(ProbeRequest(self._new_token(watched, now, 0)))))
+        self._sent_over(watched, now)
+
+    def _probe_size(self, search: MtuSearch, now: float) -> None:
+        size = search.next_size(now)
+        if size is None:
+            return
+        token = self._new_token(self._current, now, size)
+        self._outbox.append(Outgoing(self._current.endpoint, padded_probe(token, size), whole=True))
+
+    def _new_token(self, watched: _Watched, now: float, size: int) -> int:
+        token = secrets.randbits(64) | 1 << 63  # always of the same length
+        self._open[token] = _Probe(watched.endpoint, now, size)
         if len(self._open) > _MAX_OPEN_PROBES:
             self._open.popitem(last=False)
-        self._outbox.append((watched.endpoint, encode(ProbeRequest(token))))
+        return token
+
+    def _sent_over(self, watched: _Watched, now: float) -> None:
         if watched is self._current:
             self._last_sent = max(self._last_sent, now)
             self._unanswered_since = now if self._unanswered_since is None else self._unanswered_since
@@ -270,13 +350,13 @@ class PathMonitor:
         if len(self._outbox) >= _MAX_REPLIES:
             self.counters["probe-replies-full"] += 1
             return
-        self._outbox.append((endpoint, reply_to(request)))
+        self._outbox.append(Outgoing(endpoint, reply_to(request)))
         self._replied_at = now
         if endpoint == self._current.endpoint:
             self._last_sent = max(self._last_sent, now)
 
     def _doubt_round(self, now: float) -> None:
-        """The path in use is asked first; from the second round on all are."""
+        """The path in use is asked first, then all are."""
         self._doubt_rounds += 1
         self._doubted_at = now
         if self._doubt_rounds > SILENT_AFTER_ROUNDS and self.health is Health.IN_DOUBT:
@@ -284,8 +364,10 @@ class PathMonitor:
             self._events.append(PathLost(self._current.endpoint))
             self._events.append(TunnelSilent())
         self._doubt_due = now + DOUBT_INTERVALS[min(self._doubt_rounds, len(DOUBT_INTERVALS)) - 1]
+        if self._doubt_rounds > ROUNDS_OF_ONE:
+            self._events.append(PathDoubted())
         for watched in self._paths.values():
-            if watched is self._current or self._doubt_rounds > 1:
+            if watched is self._current or self._doubt_rounds > ROUNDS_OF_ONE:
                 self._probe(watched, now)
 
     # --- conclusions
@@ -303,6 +385,18 @@ class PathMonitor:
         watched.answered_at, watched.due = now, None
         self._consider(watched)
         self._recover()
+        current = self._current
+        if current.mtu_sought_at == _NEVER or self._mtu_in_doubt:
+            self._mtu_in_doubt, current.mtu_sought_at = False, now
+            self._mtu_search = MtuSearch(sample, now)
+
+    def _size_answered(self, watched: _Watched, size: int) -> None:
+        search = self._mtu_search
+        if not size or watched is not self._current or search is None or not search.answered(size):
+            return
+        if size != watched.mtu:
+            watched.mtu = size
+            self._events.append(MtuFound(watched.endpoint, size))
 
     def _consider(self, watched: _Watched) -> None:
         if watched is self._current:
@@ -323,8 +417,12 @@ class PathMonitor:
     def _choose(self, watched: _Watched) -> None:
         if self.health is Health.IN_DOUBT:
             self._events.append(PathLost(self._current.endpoint))
-        self._current, self._moved_to, self._moved_at = watched, None, _NEVER
-        self._events.append(PathChosen(watched.endpoint, watched.kind, watched.round_trip or 0.0))
+        self._current = watched
+        self._begin_use(watched)
+
+    def _begin_use(self, watched: _Watched) -> None:
+        self._moved_to, self._moved_at, self._mtu_search = None, _NEVER, None
+        self._events.append(PathChosen(watched.endpoint, watched.kind, watched.round_trip or 0.0, watched.mtu))
 
     def _recover(self) -> None:
         if self.health is Health.SILENT:

@@ -141,8 +141,10 @@ class RelayClient:
         self._cookie = b""
 
     def bind(self, peer: Address, ticket: Ticket, now: float) -> None:
-        """Bind, also if that seems done: it tells the relay where this side is now."""
+        """Bind, also if that seems done: it tells the relay where this side is now. What is under way goes on."""
         before = self._bindings.get(peer)
+        if before is not None and before.ticket == ticket and before.word.due is not None:
+            return
         binding = _Binding(ticket, b"", _Repeated(), 0 if before is None else before.relay)
         self._bindings[peer] = binding
         self._begin(binding, now)

@@ -23,8 +23,8 @@ MAX_TUNNEL_MESSAGE = 1_400
 FRAGMENT_SIZE = 1_200
 """Bytes of chat text in every fragment but the last."""
 MAX_FRAGMENTS = -(-MAX_CHAT // FRAGMENT_SIZE)
-MAX_PADDING = 1_360
-"""Bytes of padding in a probe."""
+MAX_PADDING = 1_385
+"""Bytes of padding in a probe, which is then as large as a message may be."""
 MAX_STATEMENT = 1_100
 
 Uint64 = Annotated[int, Meta(ge=0)]
@@ -157,6 +157,12 @@ def decode(payload: bytes) -> TunnelMessage | None:
         raise RemoteProtocolError(f"tunnel message: {error}") from None
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise RemoteProtocolError(f"tunnel message: {error}") from None
+
+
+def padded_probe(token: int, size: int) -> bytes:
+    """The plaintext of a probe that is `size` bytes long, 300 to MAX_TUNNEL_MESSAGE; `token` has 64 bits."""
+    bare = encode(ProbeRequest(token, bytes(size)))
+    return encode(ProbeRequest(token, bytes(2 * size - len(bare))))
 
 
 def reply_to(request: ProbeRequest) -> bytes:

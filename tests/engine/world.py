@@ -22,6 +22,7 @@ from app.protocol.wire import Address, NetworkId
 from app.server.config import Config, ServerFolder, ServerTable
 from app.server.limits import RateLimits
 from app.server.service import MediationServer
+from app.server.web import WebTable
 from tests.virtual_internet import Computer, HelperStandIn, Internet, Router
 
 QUICK = Timing(
@@ -31,6 +32,7 @@ QUICK = Timing(
     server_backoff=Backoff(first=0.05, limit=0.2),
     refused_backoff=Backoff(first=30.0, limit=60.0),
     peer_backoff=Backoff(first=0.3, limit=1.0),
+    search_backoff=Backoff(first=0.5, limit=1.0),
     helper_backoff=Backoff(first=0.05, limit=0.2),
 )
 PATIENCE = 40.0
@@ -90,6 +92,9 @@ class Person:
     async def until_connected(self, other: "Person") -> None:
         await self.until(lambda: self.sees(other, PeerStatus.DIRECT))
 
+    async def until_relayed(self, other: "Person") -> None:
+        await self.until(lambda: self.sees(other, PeerStatus.RELAYED))
+
 
 class World:
     """Makes people and the server, and takes all away at the end."""
@@ -101,6 +106,7 @@ class World:
         self._exits = AsyncExitStack()
         self._hosts = 0
         self.port = 0
+        self.reflector_ports: tuple[int, ...] = (0, 0)
 
     async def __aenter__(self) -> "World":
         self.server_folder = ServerFolder(self.folder / "server")
@@ -116,14 +122,16 @@ class World:
         await self.stop_server()
 
     async def start_server(self) -> None:
-        """On the same port as before."""
-        table = ServerTable("Home", "10.77.0.0/16", "127.0.0.1", ("127.0.0.1",), self.port, (0, 0))
+        """On the same ports as before."""
+        table = ServerTable("Home", "10.77.0.0/16", "127.0.0.1", ("127.0.0.1",), self.port, self.reflector_ports)
         limits = RateLimits(registrations_per_hour=1_000, requests_per_second=500, wrong_passwords_per_hour=100)
-        self.server = self._server_class(self.server_folder, Config(table, limits=limits))
+        self.server = self._server_class(self.server_folder, Config(table, limits=limits, web=WebTable(port=0)))
         await self.server.start()
-        self.port = self.server.port
+        self.port, self.reflector_ports = self.server.port, self.server.reflector_ports
+        self.internet.relay = self.server._bindings
 
     async def stop_server(self) -> None:
+        self.internet.relay = None
         await self.server.stop()
 
     def router(self, symmetric: bool = False) -> Router:

@@ -13,7 +13,10 @@ from app.protocol.liveness import (
     MAX_PATHS,
     Health,
     MonitorEvent,
+    MtuFound,
+    Outgoing,
     PathChosen,
+    PathDoubted,
     PathLost,
     PathMonitor,
     TunnelAlive,
@@ -21,7 +24,7 @@ from app.protocol.liveness import (
 )
 from app.protocol.messages import CandidateKind
 from app.protocol.tunnel_message import ProbeReply, ProbeRequest
-from app.protocol.wire import Endpoint
+from app.protocol.wire import INNER_MTU, Endpoint
 from tests.machine_pair import Arrival, MachinePair, Weather
 
 REFLEXIVE, RELAY, HOST = CandidateKind.REFLEXIVE, CandidateKind.RELAY, CandidateKind.HOST
@@ -41,13 +44,15 @@ class Side:
         self.events: list[MonitorEvent] = []
         self.last_sent = self.last_received = 0.0
         self.data_every: float | None = None
+        self.width = INNER_MTU
+        """The largest packet that leaves this side in one piece."""
         self._next_poll = START + POLL
         self._next_data = START
 
     def receive_datagram(self, data: bytes, endpoint: Endpoint, now: float) -> None:
         self.last_received = now
         if endpoint != self.monitor.current.endpoint:
-            self.monitor.peer_moved(endpoint, now)
+            self.monitor.peer_moved(REFLEXIVE, endpoint, now)
         if data != b"IP packet":
             message = tunnel_message.decode(data)
             assert isinstance(message, ProbeRequest | ProbeReply)
@@ -55,7 +60,10 @@ class Side:
         self.take_events()
 
     def datagrams_to_send(self, now: float) -> list[tuple[Endpoint, bytes]]:
-        datagrams = self.monitor.messages_to_send()
+        sent = self.monitor.messages_to_send()
+        datagrams = [
+            (each.endpoint, each.payload) for each in sent if len(each.payload) <= self.width or not each.whole
+        ]
         if self.data_every is not None and now >= self._next_data:
             self._next_data = now + self.data_every
             datagrams.append((self.monitor.current.endpoint, b"IP packet"))
@@ -144,7 +152,7 @@ def test_some_loss_is_no_death(seed: int) -> None:
     pair = MachinePair(one, other, Weather(loss=0.1, delay=0.02, jitter=0.02), seed, roads.route, START)
     one.data_every = other.data_every = 0.5
     pair.run(300)
-    assert one.events == other.events == []
+    assert [event for event in one.events + other.events if not isinstance(event, MtuFound)] == []
 
 
 def test_a_dead_path_is_noticed_under_traffic_and_told_once() -> None:
@@ -154,7 +162,7 @@ def test_a_dead_path_is_noticed_under_traffic_and_told_once() -> None:
     roads.carrying.clear()
     assert pair.run_until(lambda: bool(one.events), DOUBT_AFTER + POLL + 4)
     pair.run(600)
-    assert one.events == [PathLost(DIRECT), TunnelSilent()]
+    assert [event for event in one.events if event != PathDoubted()] == [PathLost(DIRECT), TunnelSilent()]
     assert one.monitor.health is Health.SILENT
 
 
@@ -216,9 +224,9 @@ def test_a_peer_that_moves_is_followed_at_once_when_its_old_place_is_mute() -> N
 def test_a_move_that_is_only_claimed_changes_nothing() -> None:
     one, other, pair, _ = tunnel(DIRECT)
     pair.run(30)
-    one.monitor.peer_moved(BETTER, pair.now)
+    one.monitor.peer_moved(REFLEXIVE, BETTER, pair.now)
     pair.run(30)
-    one.monitor.peer_moved(DIRECT, pair.now)
+    one.monitor.peer_moved(REFLEXIVE, DIRECT, pair.now)
     assert one.events == other.events == []
     assert one.monitor.current.endpoint == DIRECT
 
@@ -250,6 +258,84 @@ def test_a_path_that_never_answered_is_doubted_within_seconds() -> None:
     roads.carrying.clear()
     assert pair.run_until(lambda: one.monitor.health is Health.IN_DOUBT, 4)
     assert pair.run_until(lambda: TunnelSilent() in one.events, 4)
+
+
+def test_what_the_pump_tells_of_silence_leads_to_another_path_within_a_second() -> None:
+    one, other, pair, roads = tunnel(DIRECT, RELAYED)
+    for side in (one, other):
+        side.monitor.add_path(RELAY, RELAYED, pair.now)
+    pair.run(30)
+    roads.carrying.remove(DIRECT)
+    one.monitor.quiet(pair.now)
+    assert pair.run_until(lambda: chosen(one) == [RELAYED], 1)
+    assert one.events[0] == PathDoubted()
+    assert pair.run_until(lambda: chosen(other) == [RELAYED], 1), "the other side follows, though it sends nothing"
+
+
+def test_silence_over_a_path_that_carries_costs_a_probe_and_changes_nothing() -> None:
+    one, other, pair, _ = tunnel(DIRECT, RELAYED)
+    for side in (one, other):
+        side.monitor.add_path(RELAY, RELAYED, pair.now)
+    pair.run(5)
+    before = sum(pair.sent)
+    one.monitor.quiet(pair.now)
+    pair.run(5)
+    assert one.events == other.events == []
+    assert sum(pair.sent) - before <= 2
+
+
+def test_a_relay_that_gives_a_new_id_is_followed_at_once() -> None:
+    one, other, pair, roads = tunnel(RELAYED, kind=RELAY, endpoint=RELAYED)
+    pair.run(5)
+    anew = RELAYED._replace(relay=0xC0000001)
+    roads.carrying = {anew}
+    for side in (one, other):
+        side.monitor.replace_path(RELAY, RELAYED, anew, pair.now)
+    assert one.monitor.current.endpoint == other.monitor.current.endpoint == anew
+    pair.run(5)
+    assert one.monitor.health is other.monitor.health is Health.ALIVE
+    assert [path.endpoint for path in one.monitor.paths] == [anew]
+    one.monitor.add_path(REFLEXIVE, DIRECT, pair.now)
+    one.monitor.replace_path(RELAY, anew, RELAYED, pair.now)
+    assert {path.endpoint for path in one.monitor.paths} == {DIRECT, RELAYED}
+
+
+def sizes(side: Side) -> list[int]:
+    return [event.mtu for event in side.events if isinstance(event, MtuFound)]
+
+
+def test_a_narrow_path_is_found_to_be_so_and_not_asked_again_while_it_works() -> None:
+    one, other, pair, _ = tunnel()
+    one.width = 1_300
+    pair.run(20)
+    assert sizes(one) == [1_280]
+    assert sizes(other) == []
+    before = sum(pair.sent)
+    pair.run(600)
+    assert sum(pair.sent) - before <= 2 * 600 / KEEPALIVE + 2
+
+
+def test_a_path_that_became_narrow_is_noticed_when_large_packets_are_not_answered() -> None:
+    one, _, pair, _ = tunnel()
+    pair.run(100)
+    assert sizes(one) == []
+    one.width = 1_200
+    one.monitor.quiet(pair.now)
+    pair.run(10)
+    assert sizes(one) == [1_200]
+
+
+def test_a_path_that_is_used_again_is_known_to_be_narrow() -> None:
+    one, _, pair, roads = tunnel(RELAYED, kind=RELAY, endpoint=RELAYED)
+    one.width = 1_320
+    pair.run(10)
+    roads.carrying = {DIRECT}
+    one.monitor.add_path(REFLEXIVE, DIRECT, pair.now)
+    pair.run(10)
+    roads.carrying = {RELAYED}
+    one.monitor.quiet(pair.now)
+    pair.run(10)
+    assert [event.mtu for event in one.events if isinstance(event, PathChosen)] == [INNER_MTU, 1_320]
 
 
 @settings(max_examples=40, deadline=None)
@@ -293,7 +379,7 @@ def monitor() -> PathMonitor:
 
 def sent_tokens(watching: PathMonitor) -> dict[Endpoint, int]:
     tokens = {}
-    for endpoint, payload in watching.messages_to_send():
+    for endpoint, payload, _ in watching.messages_to_send():
         message = tunnel_message.decode(payload)
         assert isinstance(message, ProbeRequest)
         tokens[endpoint] = message.token
@@ -316,14 +402,14 @@ def test_a_ping_of_the_engine_is_left_to_the_engine() -> None:
 def test_a_probe_is_answered_where_it_came_from_with_its_padding() -> None:
     watching = monitor()
     assert watching.receive_message(ProbeRequest(7, b"sized"), RELAYED, START)
-    assert watching.messages_to_send() == [(RELAYED, tunnel_message.encode(ProbeReply(7, b"sized")))]
+    assert watching.messages_to_send() == [Outgoing(RELAYED, tunnel_message.encode(ProbeReply(7, b"sized")))]
 
 
 def test_a_flood_of_probes_and_moves_is_bounded() -> None:
     watching = monitor()
     for number in range(1_000):
         watching.receive_message(ProbeRequest(number), DIRECT, START)
-        watching.peer_moved(Endpoint("198.51.100.7", 1 + number), START)
+        watching.peer_moved(REFLEXIVE, Endpoint("198.51.100.7", 1 + number), START)
     assert watching.counters["probe-replies-full"] > 0
     assert len(watching._paths) == MAX_PATHS
 
@@ -334,7 +420,7 @@ Step = Callable[[PathMonitor, float], object]
 def steps() -> st.SearchStrategy[Step]:
     endpoints = st.sampled_from([DIRECT, BETTER, RELAYED])
     return st.one_of(
-        st.builds(lambda endpoint: lambda watched, now: watched.peer_moved(endpoint, now), endpoints),
+        st.builds(lambda endpoint: lambda watched, now: watched.peer_moved(REFLEXIVE, endpoint, now), endpoints),
         st.builds(lambda endpoint: lambda watched, now: watched.add_path(HOST, endpoint, now), endpoints),
         st.builds(
             lambda sent, got: lambda watched, now: watched.observe_traffic(now - sent, now - got, now),
@@ -360,5 +446,5 @@ def test_without_a_true_answer_no_path_is_ever_chosen(script: list[tuple[float, 
     watching.handle_deadline(now)
     assert watching.next_deadline() > now
     while (event := watching.next_event()) is not None:
-        assert isinstance(event, PathLost | TunnelSilent)
+        assert isinstance(event, PathDoubted | PathLost | TunnelSilent)
     assert watching.current.endpoint == DIRECT
