@@ -13,7 +13,7 @@ from app.cli.arguments import build_parser
 from app.cli.outcome import CommandError, ExitCode, show_error
 from app.platform.paths import HOME_VARIABLE
 
-ROLES = (["server"], ["relay"], ["helper"], ["carrier"])
+ROLES = (["server"], ["relay"], ["helper"], ["carrier"], ["pac"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +54,10 @@ def _run_role(words: list[str]) -> int:
         from app.carrier.process import main as run_carrier
 
         return run_carrier()
+    if words[0] == "pac":
+        from app.transport.pac_script import main as run_script
+
+        return run_script()
     from app.helper.service import main as run_helper
 
     return run_helper(words[1:])

@@ -6,6 +6,7 @@ engine and the carrier.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,8 +37,17 @@ class RoutesFailedError(OSError):
     """No route is through; `failures` says why not, in the order of the routes."""
 
     def __init__(self, failures: dict[Route, OSError]) -> None:
-        super().__init__("; ".join(f"{route}: {error}" for route, error in failures.items()) or "no route")
+        super().__init__("; ".join(f"{route}: {reason_of(error)}" for route, error in failures.items()) or "no route")
         self.failures = failures
+
+
+def reason_of(error: OSError) -> str:
+    """The system's words: asyncio's own texts hold addresses in their place, and gaierror's numbers are no errno."""
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 async def race(
