@@ -143,9 +143,14 @@ class MediationServer(Machine):
 
     port = 12_975
 
-    def set_up(self) -> None:
-        """`buri server init`: keys, pool, configuration."""
+    def set_up(self, *relays: "RelayMachine", own_relay: bool = True) -> None:
+        """`buri server init`: keys, pool, configuration, and the relays it knows."""
         self.run(*self.buri_words("server", "init", "--folder", self.server_folder))
+        config = Path(self.server_folder) / "server.toml"
+        text = config.read_text()
+        if not own_relay:
+            text = text.replace("# built-in = true", "built-in = false")
+        config.write_text("\n".join([text, *(relay.entry(number) for number, relay in enumerate(relays, 1))]))
 
     @property
     def server_folder(self) -> str:
@@ -172,6 +177,42 @@ class MediationServer(Machine):
         """`SHA256:...` of the server's key, as its operator would tell it on the phone."""
         words = self.run(*self.buri_words("server", "fingerprint", "--folder", self.server_folder)).split()
         return next(word for word in words if word.startswith("SHA256:"))
+
+
+class RelayMachine(Machine):
+    """A relay on the internet."""
+
+    port = 12_975
+
+    @property
+    def relay_folder(self) -> str:
+        return str(self.home / "relay")
+
+    def set_up(self) -> None:
+        """`buri relay init`: secret and configuration."""
+        words = ("relay", "init", "--folder", self.relay_folder, "--host", self.addresses.ipv4, "--web-port", "0")
+        self.run(*self.buri_words(*words))
+
+    def entry(self, number: int) -> str:
+        """What the server's configuration needs."""
+        words = ("relay", "entry", "--folder", self.relay_folder, "--host", self.addresses.ipv4)
+        return self.run(*self.buri_words(*words, "--number", str(number)))
+
+    def go(self) -> Process:
+        """`buri relay run`; returns when it listens."""
+        self.process = self.start("relay", *self.buri_words("relay", "run", "--folder", self.relay_folder))
+        wait_until(lambda: self.listens() or not self.process.is_running, "the relay to listen")
+        if not self.process.is_running:
+            raise LabError(f"the relay ended with {self.process.exit_code}:\n{self.process.output()}")
+        return self.process
+
+    def listens(self) -> bool:
+        """Is the TCP port open? It is opened after the UDP port."""
+        return f":{self.port}" in self.namespace.run(tool("ss"), "-Hltn", f"sport = :{self.port}")
+
+    def kill9(self) -> None:
+        """A crash."""
+        self.process.kill9()
 
 
 class Computer(Machine):

@@ -11,13 +11,13 @@ pytest in here.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.lab.machines import NOBODY, Addresses, Computer, Machine, MediationServer
+from tests.lab.machines import NOBODY, Addresses, Computer, Machine, MediationServer, RelayMachine
 from tests.lab.namespace import Namespace, sweep
 from tests.lab.nat import Nat, blocking, forwarding, letting_through, lossy, rules
 
@@ -202,13 +202,23 @@ class Lab:
         segment = (behind or self.internet).segment
         return Computer(namespace, segment.attach(namespace, "eth0", loss), user)
 
-    def server(self, name: str = "server") -> MediationServer:
+    def server(
+        self, name: str = "server", relays: Sequence[RelayMachine] = (), own_relay: bool = True
+    ) -> MediationServer:
         """A computer on the internet for the mediation server; it is set up and runs when this returns."""
         namespace = self.namespace(name)
         server = MediationServer(namespace, self.internet.segment.attach(namespace, "eth0"))
-        server.set_up()
+        server.set_up(*relays, own_relay=own_relay)
         server.go()
         return server
+
+    def relay(self, name: str = "relay", loss: float = 0.0) -> RelayMachine:
+        """A computer on the internet for a relay; it runs when this returns. Servers that know it are made after it."""
+        namespace = self.namespace(name)
+        relay = RelayMachine(namespace, self.internet.segment.attach(namespace, "eth0", loss))
+        relay.set_up()
+        relay.go()
+        return relay
 
     def logs(self) -> Iterator[tuple[str, str]]:
         """Name and text of every log that holds anything."""

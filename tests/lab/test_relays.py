@@ -1,0 +1,46 @@
+"""Where no path is direct: two behind the hardest routers, over the relay of the server or one of its own machine."""
+
+import pytest
+
+from tests.lab.machines import Computer, MediationServer
+from tests.lab.nat import Nat
+from tests.lab.processes import wait_until
+from tests.lab.stories import go_online, join
+from tests.lab.topology import Lab
+
+pytestmark = pytest.mark.lab
+
+NETWORK = "friends"
+
+
+def two_behind_symmetric_routers(lab: Lab) -> tuple[Computer, Computer]:
+    homes = [lab.router(name, Nat.SYMMETRIC, ipv6=False) for name in ("home", "office")]
+    return lab.computer("anna", behind=homes[0]), lab.computer("ben", behind=homes[1])
+
+
+def meet(server: MediationServer, anna: Computer, ben: Computer) -> None:
+    """Both log in, join a network and reach each other, relayed."""
+    go_online(server, anna, ben)
+    join(NETWORK, anna, ben)
+    ben.wait_for_answer(anna.virtual_address)
+    anna.ping(ben.virtual_address)
+    assert anna.wait_for_peer(ben, "relayed")["status"] == "relayed"
+
+
+def test_the_servers_own_relay_carries_what_finds_no_direct_path(lab: Lab) -> None:
+    server = lab.server()
+    anna, ben = two_behind_symmetric_routers(lab)
+    meet(server, anna, ben)
+    assert anna.view_of(ben)["relay"] == f"{server.addresses.ipv4}:{server.port}"
+
+
+def test_a_relay_on_its_own_machine_carries_and_is_found_again_after_its_crash(lab: Lab) -> None:
+    relay = lab.relay()
+    server = lab.server(relays=[relay], own_relay=False)
+    anna, ben = two_behind_symmetric_routers(lab)
+    meet(server, anna, ben)
+    assert anna.view_of(ben)["relay"] == f"{relay.addresses.ipv4}:{relay.port}"
+    relay.kill9()
+    wait_until(lambda: not anna.can_ping(ben.virtual_address), "the tunnel to stop with its relay")
+    relay.go()
+    anna.wait_for_answer(ben.virtual_address, timeout=30)
