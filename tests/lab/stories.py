@@ -66,6 +66,12 @@ def roster(computer: Computer, network: str) -> dict[str, str]:
     return {member["nickname"]: member["status"] for member in members[0]} if members else {}
 
 
+def paths_of(computer: Computer) -> dict[str, str]:
+    """Nickname and status of each peer that shares a network with this computer."""
+    members = [member for network in computer.buri("list")["networks"] for member in network["members"]]
+    return {member["nickname"]: member["peer"]["status"] for member in members if member["peer"] is not None}
+
+
 def names_of_networks(computer: Computer) -> set[str]:
     """The networks that this computer is in."""
     return {each["name"] for each in computer.buri("list")["networks"]}

@@ -1,0 +1,66 @@
+"""Where a computer may stand, from the open internet to behind an HTTP proxy alone, and what follows for two of them.
+
+Used by test_nat_table.py, and by benchmarks/nat_table.py, which measures how long it takes.
+"""
+
+from enum import Enum
+
+from tests.lab.machines import Computer
+from tests.lab.nat import Nat
+from tests.lab.topology import Lab
+
+
+class Place(Enum):
+    """What is between a computer and the internet. Facts and their words: RFC 4787."""
+
+    OPEN = "open"
+    """Nothing."""
+    FULL_CONE = "full-cone"
+    RESTRICTED = "restricted"
+    PORT_RESTRICTED = "port-restricted"
+    SYMMETRIC = "symmetric"
+    CARRIER = "carrier"
+    """A symmetric router behind a carrier's symmetric one."""
+    NO_UDP = "no-udp"
+    """A firewall that lets no UDP through."""
+
+    @property
+    def is_hard(self) -> bool:
+        """Each destination sees another port."""
+        return self in (Place.SYMMETRIC, Place.CARRIER)
+
+    @property
+    def has_udp(self) -> bool:
+        """UDP gets out."""
+        return self is not Place.NO_UDP
+
+
+NATS = {
+    Place.FULL_CONE: Nat.FULL_CONE,
+    Place.RESTRICTED: Nat.RESTRICTED,
+    Place.PORT_RESTRICTED: Nat.PORT_PRESERVING,
+    Place.SYMMETRIC: Nat.SYMMETRIC,
+    Place.CARRIER: Nat.SYMMETRIC,
+    Place.NO_UDP: Nat.UDP_BLOCKED,
+}
+
+
+def expected(first: Place, second: Place) -> str:
+    """The status of two computers at these places for each other: direct wherever it is possible in theory."""
+    possible = first.has_udp and second.has_udp and not (first.is_hard and second.is_hard)
+    return "direct" if possible else "relayed"
+
+
+def is_guessed(first: Place, second: Place) -> bool:
+    """Whether the direct path is found by guessing ports."""
+    return {first, second} in ({Place.PORT_RESTRICTED, hard} for hard in Place if hard.is_hard)
+
+
+def computer_at(place: Place, lab: Lab, name: str) -> Computer:
+    """A computer at this place, behind a router of its own."""
+    if place is Place.OPEN:
+        return lab.computer(name)
+    behind = None
+    if place is Place.CARRIER:
+        behind = lab.router(f"{name}-carrier", Nat.SYMMETRIC, ipv6=False)
+    return lab.computer(name, behind=lab.router(f"{name}-router", NATS[place], behind=behind, ipv6=False))
