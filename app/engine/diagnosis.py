@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from app.engine.nat import MappingBehaviour, describe_router, mapping_behaviour, of_family
+from app.engine.nat import describe_router, mapping_behaviour, of_family
 from app.engine.state import (
     EngineState,
     Finding,
@@ -96,9 +96,11 @@ def _outside(seen: Mapping[Endpoint, Endpoint], guessed: Sequence[Endpoint]) -> 
 
 def _router(seen: Mapping[Endpoint, Endpoint], hosts: Sequence[Endpoint]) -> Finding:
     message = ". ".join(line[:1].upper() + line[1:] for line in describe_router(seen, hosts)) + "."
-    if mapping_behaviour(of_family(seen, ipv6=False), hosts) is not MappingBehaviour.PORT_DEPENDENT:
+    if not mapping_behaviour(of_family(seen, ipv6=False), hosts).is_hard:
         return Finding("router", True, message)
-    remedy = "A direct tunnel needs the other side to have an easier router, or a port forwarded on this one."
+    remedy = (
+        "Direct tunnels need the other side to have an easier router, or a port opened on this one: `buri netcheck`."
+    )
     return Finding("router", False, message, remedy)
 
 

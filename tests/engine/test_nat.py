@@ -1,9 +1,11 @@
 """What reflectors tell of a router, and what they can't."""
 
-from app.engine.nat import MappingBehaviour, describe_router, mapping_behaviour
+from app.engine.nat import describe_router, mapping_behaviour
+from app.engine.netcheck_state import MappingBehaviour
 from app.protocol.wire import Endpoint
 
 FIRST, SECOND, SIXTH = Endpoint("198.51.100.1", 1), Endpoint("198.51.100.1", 2), Endpoint("2001:db8::1", 1)
+ELSEWHERE = Endpoint("198.51.100.9", 1)
 HOST, HOST6 = Endpoint("192.168.1.2", 4_000), Endpoint("2001:db8::2", 4_000)
 OUTSIDE, OTHER = Endpoint("203.0.113.1", 4_000), Endpoint("203.0.113.1", 4_007)
 
@@ -20,6 +22,15 @@ def test_two_ports_that_see_different_endpoints_tell_it_all() -> None:
     seen = {FIRST: OUTSIDE, SECOND: OTHER}
     assert mapping_behaviour(seen, [HOST]) is MappingBehaviour.PORT_DEPENDENT
     assert "gives another port" in describe_router(seen, [HOST])[0]
+
+
+def test_a_reflector_at_another_address_tells_the_rest() -> None:
+    same = {FIRST: OUTSIDE, SECOND: OUTSIDE}
+    assert mapping_behaviour({**same, ELSEWHERE: OUTSIDE}, [HOST]) is MappingBehaviour.ENDPOINT_INDEPENDENT
+    assert mapping_behaviour({**same, ELSEWHERE: OTHER}, [HOST]) is MappingBehaviour.ADDRESS_DEPENDENT
+    different = {FIRST: OUTSIDE, SECOND: OTHER, ELSEWHERE: OUTSIDE}
+    assert mapping_behaviour(different, [HOST]) is MappingBehaviour.PORT_DEPENDENT
+    assert mapping_behaviour({FIRST: OUTSIDE, ELSEWHERE: OTHER}, [HOST]) is MappingBehaviour.PORT_DEPENDENT
 
 
 def test_one_answer_tells_little_and_none_tells_nothing() -> None:
