@@ -5,7 +5,7 @@ import pytest
 from tests.lab.machines import Computer, MediationServer
 from tests.lab.nat import Nat
 from tests.lab.processes import wait_until
-from tests.lab.stories import go_online, join
+from tests.lab.stories import PASSWORD, go_online
 from tests.lab.topology import Lab
 
 pytestmark = pytest.mark.lab
@@ -21,7 +21,8 @@ def two_behind_symmetric_routers(lab: Lab) -> tuple[Computer, Computer]:
 def meet(server: MediationServer, anna: Computer, ben: Computer) -> None:
     """Both log in, join a network and reach each other, relayed."""
     go_online(server, anna, ben)
-    join(NETWORK, anna, ben)
+    anna.buri("create", NETWORK, PASSWORD)
+    ben.buri("join", NETWORK, PASSWORD)
     ben.wait_for_answer(anna.virtual_address)
     anna.ping(ben.virtual_address)
     assert anna.wait_for_peer(ben, "relayed")["status"] == "relayed"
