@@ -32,7 +32,7 @@ from app.ipc.schema import Notification
 from app.platform import paths
 from app.protocol.invite import Invite, InviteError, checked_host, parse_host_and_port, parse_invite
 from app.protocol.keys import IdentityKey, KeyFormatError, format_fingerprint, parse_fingerprint
-from app.protocol.messages import checked_name
+from app.protocol.names import checked_name
 from app.protocol.network_secret import secret_to_invite
 from app.protocol.wire import RemoteProtocolError
 

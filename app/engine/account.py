@@ -15,7 +15,8 @@ from app.engine.errors import EngineError, refused
 from app.engine.mediation_client import MediationClient, ServerAccess
 from app.engine.settings import Profile, ServerAddress
 from app.protocol.keys import parse_fingerprint
-from app.protocol.messages import Accepted, Refusal, SetNickname, Welcome, checked_name
+from app.protocol.messages import Accepted, Refusal, SetNickname, Welcome
+from app.protocol.names import checked_name
 from app.protocol.wire import Address, RemoteProtocolError
 
 logger = logging.getLogger(__name__)

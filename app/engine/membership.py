@@ -38,8 +38,8 @@ from app.protocol.messages import (
     SetPassword,
     SetPresence,
     Unban,
-    checked_name,
 )
+from app.protocol.names import checked_name
 from app.protocol.network_secret import InviteSecretError, PasswordFormatError, PasswordKeys
 from app.protocol.statement import Statement, Verb, sign_statement
 from app.protocol.wire import Address, NetworkId, RemoteProtocolError

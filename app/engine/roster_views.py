@@ -30,7 +30,8 @@ from app.engine.state import (
 )
 from app.protocol import messages
 from app.protocol.keys import PublicKey, format_fingerprint
-from app.protocol.messages import CandidateKind, Member, shown_name
+from app.protocol.messages import CandidateKind, Member
+from app.protocol.names import shown_name
 from app.protocol.path import Path
 from app.protocol.wire import (
     Address,

@@ -24,7 +24,7 @@ from app.engine.errors import engine_error
 from app.engine.networks import MAX_NETWORKS, JoinedNetwork
 from app.protocol.invite import checked_host
 from app.protocol.keys import IdentityKey, KeyFormatError, PublicKey, parse_fingerprint
-from app.protocol.messages import checked_name
+from app.protocol.names import checked_name
 from app.protocol.statement import MAX_SIGNED_STATEMENT
 from app.protocol.suites import DEFAULT_SUITE, SUITES
 from app.protocol.wire import MAX_NAME, SERVER_PORT, Address, NetworkId, RemoteProtocolError

@@ -19,7 +19,8 @@ from app.engine.peers import Peers
 from app.engine.roster_views import NetworkViews, PeerViews
 from app.engine.settings import ServerAddress
 from app.engine.state import EngineState, HelperView, PeerView, Problem, ServerView
-from app.protocol.messages import Departure, shown_name
+from app.protocol.messages import Departure
+from app.protocol.names import shown_name
 from app.protocol.wire import Address, NetworkId, format_address, format_address6, format_network_id
 
 logger = logging.getLogger(__name__)

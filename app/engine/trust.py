@@ -11,7 +11,8 @@ from app.engine.mediation_client import MediationClient
 from app.engine.networks import Networks
 from app.engine.state import Verification
 from app.protocol.keys import IdentityKey, PublicKey, format_fingerprint, safety_number
-from app.protocol.messages import GetPeerKey, PeerKey, Refusal, checked_name, shown_name
+from app.protocol.messages import GetPeerKey, PeerKey, Refusal
+from app.protocol.names import checked_name, shown_name
 from app.protocol.wire import Address, RemoteProtocolError, format_address
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from app.protocol.keys import FINGERPRINT_LENGTH, KeyFormatError, format_fingerprint, parse_fingerprint
-from app.protocol.messages import checked_name
+from app.protocol.names import checked_name
 from app.protocol.network_secret import InviteSecretError, secret_from_invite, secret_to_invite
 from app.protocol.wire import SERVER_PORT, RemoteProtocolError
 

@@ -33,9 +33,9 @@ from app.protocol.messages import (
     Ping,
     Refusal,
     Register,
-    checked_name,
     encode,
 )
+from app.protocol.names import checked_name
 from app.protocol.session import FrameReader, ProtectedStream, plain_frame
 from app.protocol.suites import SUITES
 from app.protocol.wire import (

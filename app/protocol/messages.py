@@ -5,7 +5,6 @@ ignores those it does not know. Everything else that is unknown, missing, mistyp
 Tags below 16 are handshakes, 16-63 requests of a client, 64-127 words of a server; a number is never used again.
 """
 
-import unicodedata
 from enum import IntEnum
 from functools import reduce
 from operator import or_
@@ -594,29 +593,3 @@ class Decoder(Generic[AnyMessage]):
             return self._decoder.decode(data)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise RemoteProtocolError(f"message: {error}") from None
-
-
-_UNSHOWABLE = ("Cc", "Cf", "Cs", "Co")
-"""Unicode categories of control, direction-changing, surrogate and private-use characters."""
-
-
-def checked_name(name: str) -> str:
-    """A network name or nickname in normal form (NFC, single spaces inside, none around).
-
-    Raises RemoteProtocolError if nothing is left, if it is over MAX_NAME characters, or if it holds control,
-    private-use, surrogate or direction-changing characters, with which one name could pose as another.
-    """
-    normal = " ".join(unicodedata.normalize("NFC", name).split())
-    if not 1 <= len(normal) <= MAX_NAME:
-        raise RemoteProtocolError(f"name: must have 1 to {MAX_NAME} characters")
-    if any(unicodedata.category(character) in (*_UNSHOWABLE, "Cn") for character in normal):
-        raise RemoteProtocolError("name: holds a character that can't be shown")
-    return normal
-
-
-def shown_name(name: str) -> str:
-    """A name of a server that may not have checked it, safe to show: one line, U+FFFD for what can't be shown.
-
-    A character that is unassigned here may be new elsewhere and stays.
-    """
-    return " ".join("".join("\ufffd" if unicodedata.category(each) in _UNSHOWABLE else each for each in name).split())

@@ -22,7 +22,8 @@ from app.base.resources import resource_folder
 from app.platform.paths import private_folder, state_folder
 from app.protocol.invite import InviteError, checked_host
 from app.protocol.keys import MAX_PEM, IdentityKey, KeyFormatError
-from app.protocol.messages import MAX_RELAYS, checked_name
+from app.protocol.messages import MAX_RELAYS
+from app.protocol.names import checked_name
 from app.protocol.wire import SERVER_PORT, RemoteProtocolError
 from app.server.limits import Policy, RateLimits, RelayLimits
 from app.server.pool import PoolError, parse_pool, random_pool

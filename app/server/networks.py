@@ -26,8 +26,8 @@ from app.protocol.messages import (
     SetAccess,
     SetPassword,
     SetPresence,
-    checked_name,
 )
+from app.protocol.names import checked_name
 from app.protocol.network_secret import token_hash
 from app.protocol.wire import Address, NetworkId, RemoteProtocolError
 from app.server.limits import Policy, Rate, RateLimits, TokenBuckets

@@ -10,7 +10,8 @@ import sqlite3
 import time
 
 from app.base.tasks import Tasks
-from app.protocol.messages import Relay, checked_name
+from app.protocol.messages import Relay
+from app.protocol.names import checked_name
 from app.server import process
 from app.server.config import Config, ConfigError, ServerFolder
 from app.server.decisions import Decisions

@@ -15,7 +15,7 @@ from app.protocol.invite import (
     parse_host_and_port,
     parse_invite,
 )
-from app.protocol.messages import checked_name
+from app.protocol.names import checked_name
 from app.protocol.wire import RemoteProtocolError
 
 FINGERPRINT = bytes(range(32))

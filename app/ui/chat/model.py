@@ -23,7 +23,7 @@ from PySide6.QtCore import (
 
 from app.engine.state import ChatMessage, ChatStatus, Conversation
 from app.protocol.conversation import shown_text
-from app.protocol.messages import shown_name
+from app.protocol.names import shown_name
 from app.ui.chat.text import Link, find_links, shortened
 from app.ui.words.times import clock, local_time, stamp
 from app.ui.words.translations import _

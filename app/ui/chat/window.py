@@ -23,7 +23,7 @@ from app.engine.state import (
     PeerView,
     Problem,
 )
-from app.protocol.messages import shown_name
+from app.protocol.names import shown_name
 from app.protocol.wire import NetworkId, parse_address
 from app.ui.chat.dialogs import ClearDialog, WholeMessage
 from app.ui.chat.message_field import MessageField

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from app.engine.errors import EngineError
 from app.engine.state import CandidateView, PathKind, PeerDetails, PeerStatus, PeerView
-from app.protocol.messages import shown_name
+from app.protocol.names import shown_name
 from app.protocol.wire import parse_address
 from app.ui.engine_bridge import EngineBridge
 from app.ui.look.dialog import Dialog

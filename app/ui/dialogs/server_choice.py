@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 from app.engine.state import Problem
 from app.protocol.invite import MAX_LINK, Invite, InviteError, checked_host, parse_host_and_port, parse_invite
 from app.protocol.keys import KeyFormatError, format_fingerprint, parse_fingerprint
-from app.protocol.messages import shown_name
+from app.protocol.names import shown_name
 from app.ui.look.widgets import form_in, problem_named, text_label
 from app.ui.words.translations import _
 

@@ -13,7 +13,7 @@ from PySide6.QtGui import QFont, QKeySequence, QShortcut
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.engine.state import Conversation, EngineState, PeerView, Problem, RoundTrip
-from app.protocol.messages import shown_name
+from app.protocol.names import shown_name
 from app.protocol.wire import parse_address
 from app.ui.engine_bridge import Call
 from app.ui.look.contact_header import ContactHeader

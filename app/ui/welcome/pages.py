@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from app.engine.state import Problem
 from app.protocol.invite import Invite
-from app.protocol.messages import checked_name
+from app.protocol.names import checked_name
 from app.protocol.wire import MAX_NAME, SERVER_PORT, RemoteProtocolError
 from app.ui.dialogs.server_choice import MAX_SERVER, LinkField, ServerFields, host_of
 from app.ui.look.icons import pixmap

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QStacke
 
 from app.engine.state import EngineState, Problem, ServerStatus
 from app.protocol.invite import Invite
-from app.protocol.messages import checked_name
+from app.protocol.names import checked_name
 from app.protocol.wire import RemoteProtocolError
 from app.ui.hosted_server import LOCAL_HOST
 from app.ui.look.icons import icon

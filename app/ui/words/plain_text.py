@@ -7,7 +7,7 @@ replaced by ones that look alike and never do.
 import re
 from typing import Final
 
-from app.protocol.messages import shown_name
+from app.protocol.names import shown_name
 
 LONGEST_NAME: Final = 40
 _ENTITY: Final = re.compile(r"&(?=[#A-Za-z])")

@@ -3,7 +3,7 @@
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.protocol.messages import checked_name
+from app.protocol.names import checked_name
 from app.protocol.wire import MAX_NAME
 from app.ui.welcome.pages import HostPage, server_name
 from tests.ui.pictures import LOOKS, dressed
