@@ -1,0 +1,181 @@
+"""What may happen to two computers while they talk: stories in which TCP streams run both ways through their tunnel.
+
+Used by test_survival.py, and by benchmarks/survival.py, which measures the stalls.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.lab.machines import Computer, MediationServer, RelayMachine
+from tests.lab.namespace import Namespace
+from tests.lab.stories import go_online, join
+from tests.lab.stream import Stream
+from tests.lab.topology import Lab, Router
+
+NETWORK = "friends"
+CABLE_METRIC, WIFI_METRIC = 100, 600
+"""As network managers set them: the cable is used while it is there."""
+
+
+class Stage:
+    """Anna at home, with cable and Wi-Fi of two routers; Ben behind a third; a café where Anna may go."""
+
+    def __init__(self, lab: Lab, own_relay: bool = True) -> None:
+        """The relay is the server's own, or one on a machine of its own."""
+        self.relay: RelayMachine | None = None if own_relay else lab.relay()
+        self.server: MediationServer = lab.server(
+            relays=() if self.relay is None else (self.relay,), own_relay=own_relay
+        )
+        self.home, self.office, self.cafe, self.phone = (
+            lab.router(name, ipv6=False) for name in ("home", "office", "cafe", "phone")
+        )
+        self.anna, self.ben = lab.computer("anna", self.home), lab.computer("ben", self.office)
+        self._plug_wifi(self.anna)
+        go_online(self.server, self.anna, self.ben)
+        join(NETWORK, self.anna, self.ben)
+        self._leases = 100
+
+    def _plug_wifi(self, computer: Computer) -> None:
+        namespace = computer.namespace
+        namespace.ip("route del default", default_route("eth0", self.home, CABLE_METRIC))
+        self.phone.segment.attach(namespace, "wlan0")
+        namespace.ip("route del default dev wlan0 metric 0", default_route("wlan0", self.phone, WIFI_METRIC))
+
+    # --- what may happen
+
+    def block_direct(self) -> None:
+        """Ben's router lets no UDP through between him and where Anna may be."""
+        hosts = ", ".join(router.outer.ipv4 for router in (self.home, self.cafe, self.phone))
+        self.office.namespace.nft(
+            f"""
+            table inet blocked {{
+              chain forward {{
+                type filter hook forward priority filter - 2;
+                meta l4proto udp ip saddr {{ {hosts} }} drop
+                meta l4proto udp ip daddr {{ {hosts} }} drop
+              }}
+            }}
+            """
+        )
+
+    def free_direct(self) -> None:
+        """The rule goes away."""
+        self.office.namespace.nft("delete table inet blocked")
+
+    def give_new_lease(self) -> None:
+        """Anna's cable gets another address of the same network."""
+        self._leases += 1
+        self._use_cable(self.home, self._leases)
+
+    def go_to_cafe(self) -> None:
+        """Anna's cable is pulled, and another one plugged in."""
+        self._move_cable(self.home, self.cafe)
+
+    def go_home(self) -> None:
+        """And back."""
+        self._move_cable(self.cafe, self.home)
+
+    def pull_cable(self) -> None:
+        """Wi-Fi remains."""
+        self.anna.namespace.ip("address flush dev eth0", "link set eth0 down")
+
+    def plug_cable(self) -> None:
+        """There is something better than Wi-Fi again."""
+        self._use_cable(self.home, 2)
+
+    def restart_server(self) -> None:
+        """As an operator does it."""
+        self.server.process.stop()
+        self.server.go()
+
+    def restart_relay(self) -> None:
+        """As an operator does it."""
+        assert self.relay is not None
+        self.relay.process.stop()
+        self.relay.go()
+
+    def _move_cable(self, old: Router, new: Router) -> None:
+        self.pull_cable()
+        cable_end(old.namespace, new.namespace)
+        self._use_cable(new, 2)
+
+    def _use_cable(self, router: Router, number: int) -> None:
+        """What a DHCP client does: another address, and routes through that router."""
+        network = router.segment.network4
+        self.anna.namespace.ip(
+            "address flush dev eth0",
+            "link set eth0 up",
+            f"address add {network[number]}/{network.prefixlen} dev eth0",
+            default_route("eth0", router, CABLE_METRIC),
+        )
+
+
+def default_route(interface: str, router: Router, metric: int) -> str:
+    """A line for `ip`."""
+    return f"route add default via {router.segment.network4[1]} dev {interface} metric {metric}"
+
+
+def cable_end(old: Namespace, new: Namespace) -> None:
+    """The far end of the first cable of one router is plugged into another one."""
+    old.ip(f"link set port1 netns {new.system_name} name port1")
+    new.ip("link set port1 master lan up")
+
+
+@dataclass(frozen=True)
+class Story:
+    """Something happens, and the tunnel is of one status before it and of another one in the end."""
+
+    name: str
+    happens: Callable[[Stage], None]
+    before: str = "direct"
+    after: str = "direct"
+
+
+STORIES = (
+    Story("direct UDP is blocked: to the relay", Stage.block_direct, after="relayed"),
+    Story("the server restarts, and its relay", Stage.restart_server, "relayed", "relayed"),
+    Story("direct UDP is free again: off the relay", Stage.free_direct, before="relayed"),
+    Story("a new address in the same network", Stage.give_new_lease),
+    Story("another network", Stage.go_to_cafe),
+    Story("and back", Stage.go_home),
+    Story("the cable goes, Wi-Fi remains", Stage.pull_cable),
+    Story("the cable returns", Stage.plug_cable),
+)
+"""One after the other, on one stage."""
+
+OTHER_RELAY_STORIES = (
+    Story("direct UDP is blocked: to a relay of its own", Stage.block_direct, after="relayed"),
+    Story("the relay restarts", Stage.restart_relay, "relayed", "relayed"),
+    Story("direct UDP is free again: off that relay", Stage.free_direct, before="relayed"),
+)
+"""Where the relay is on a machine of its own."""
+
+
+def tell(stage: Stage, story: Story) -> float:
+    """Tell it while streams run both ways; gives their longest stall in seconds.
+
+    Raises LabError if a stream breaks, if it is not complete, or if the tunnel does not become what it should.
+    """
+    see(stage, story.before)
+    anna, ben = stage.anna, stage.ben
+    streams = [
+        Stream(anna, ben, ben.virtual_address),
+        Stream(ben, anna, anna.virtual_address),
+    ]
+    for stream in streams:
+        stream.wait_for_more()
+    story.happens(stage)
+    for stream in streams:
+        stream.wait_for_more()
+    see(stage, story.after)
+    for stream in streams:
+        stream.wait_for_more()
+    arrived = [stream.end() for stream in streams]
+    assert all(each.complete for each in arrived), arrived
+    return max(each.stall for each in arrived)
+
+
+def see(stage: Stage, status: str) -> None:
+    """Until each has a tunnel of this status to the other."""
+    stage.anna.wait_for_peer(stage.ben, status, 60.0)
+    stage.ben.wait_for_peer(stage.anna, status, 60.0)
