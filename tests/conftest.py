@@ -7,10 +7,12 @@ same ones, so that nothing fails there which has nothing to do with the change.
 import os
 import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from app.platform import gateways
 from tests.lab.topology import Lab
 
 LOG_TAIL = 6_000
@@ -39,6 +41,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and isinstance(lab, Lab):
         report.sections.extend((f"lab: {name}", text[-LOG_TAIL:]) for name, text in lab.logs())
     return report
+
+
+@pytest.fixture(autouse=True)
+def _no_router(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines in tests ask this machine's router for nothing. The lab's computers have routers of their own."""
+    monkeypatch.setattr(gateways, "_ROUTES", Path(os.devnull))
 
 
 @pytest.fixture

@@ -63,6 +63,15 @@ class OwnAccount:
         """Remember whether what is said is to be kept on disk. Raises EngineError if it can't be written."""
         await self._save(chat_history=keep)
 
+    @property
+    def wants_port_mapping(self) -> bool:
+        """Whether the person wants the router to be asked to open a port."""
+        return self._profile.settings.port_mapping
+
+    async def want_port_mapping(self, wanted: bool) -> None:
+        """Remember whether the router is to be asked to open a port. Raises EngineError if it can't be written."""
+        await self._save(port_mapping=wanted)
+
     async def _save(self, **changes: Any) -> None:
         async with self._saving:
             await asyncio.to_thread(self._profile.change, **changes)
@@ -74,16 +83,25 @@ class OwnAccount:
 
     def connect(self) -> None:
         """Log in and stay logged in, or register at first contact."""
+        self._client.start(self.access, self.known_address)
+
+    @property
+    def known_address(self) -> Address | None:
+        """The account's address, as far as it is written down; None before the first login."""
+        address = self._profile.settings.address_on(self._server.fingerprint, self._key)
+        return None if address is None else Address(address)
+
+    @property
+    def access(self) -> ServerAccess:
+        """Where the server is, and who we are there."""
         settings = self._profile.settings
-        address = settings.address_on(self._server.fingerprint, self._key)
-        access = ServerAccess(
+        return ServerAccess(
             self._server.host,
             self._server.port,
             parse_fingerprint(self._server.fingerprint),
             settings.suite,
             settings.nickname or _default_nickname(),
         )
-        self._client.start(access, None if address is None else Address(address))
 
     def logged_in(self, address: Address) -> None:
         """The server took the login."""

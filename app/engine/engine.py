@@ -8,11 +8,8 @@ to the part that carries it out. Runs in any asyncio loop, without Qt and withou
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-from app.base.logs import recent_lines
 from app.base.tasks import Tasks
 from app.engine.account import OwnAccount
 from app.engine.candidates import ListAddresses, OwnAddresses, host_endpoints, read_addresses, resolve_ports
@@ -21,32 +18,33 @@ from app.engine.chat_store import ChatStore
 from app.engine.contacts import Contacts
 from app.engine.conversations import Conversations
 from app.engine.deadlines import Deadlines
-from app.engine.diagnosis import diagnose
-from app.engine.errors import EngineError, engine_error, problem_of
+from app.engine.diagnosis_facade import DiagnosisFacade
+from app.engine.errors import engine_error, problem_of
 from app.engine.helper_link import HelperConnector, HelperLink
 from app.engine.mediation_client import MediationClient
 from app.engine.membership import Membership
 from app.engine.network_facade import NetworkFacade
 from app.engine.networks import Networks
-from app.engine.peer_details import describe_peer
 from app.engine.peer_facade import PeerFacade
 from app.engine.peers import Peers
 from app.engine.pings import Pings
+from app.engine.port_mapping import PortMapping
+from app.engine.proxy_facade import ProxyFacade
 from app.engine.recorder import Recorder
-from app.engine.report import Facts, write_report
 from app.engine.roster_refresh import RosterRefresh
+from app.engine.router_requests import RouterRequests
+from app.engine.server_routes import Chosen, ServerRoutes
 from app.engine.settings import Memory, Profile, ServerMemory
 from app.engine.snapshot import Parts, Publisher, Snapshots, parting_problems
 from app.engine.state import (
     EngineState,
-    Finding,
-    PeerDetails,
     Problem,
 )
 from app.engine.surroundings import Surroundings
 from app.engine.timing import Timing
 from app.engine.trust import Trust
 from app.ipc.schema import InterfaceReady, Notification
+from app.platform.gateways import default_gateways
 from app.protocol.keys import IdentityKey, PublicKey, parse_fingerprint
 from app.protocol.messages import (
     Introduced,
@@ -63,7 +61,8 @@ from app.protocol.tunnel_message import (
     TunnelMessage,
     encode,
 )
-from app.protocol.wire import Address, Endpoint, NetworkId, parse_address
+from app.protocol.wire import Address, Endpoint, NetworkId
+from app.transport.routes import WEB_PORT
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +70,7 @@ MAX_GOSSIP = 64
 """Statements handed on when a tunnel comes up."""
 
 
-class Engine(NetworkFacade, PeerFacade, ChatFacade):
+class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade):
     """One account on one server. `start` and `stop` once each, in the same loop."""
 
     def __init__(
@@ -105,7 +104,13 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
         )
         self._publisher = Publisher(lambda: self.state, timing.snapshot_interval)
         changed = self._publisher.changed
-        self._client = MediationClient(identity, timing, self._tasks, self._word, self._logged_in, changed)
+        self._memory = memory
+        self._routes = ServerRoutes(
+            self._tasks, self._chosen_proxy, known.routes, self._recorder.mark, known.web_port or WEB_PORT
+        )
+        self._client = MediationClient(
+            identity, timing, self._tasks, self._word, self._logged_in, changed, self._routes
+        )
         self._account = OwnAccount(
             identity.public.fingerprint_text, profile, server, self._client, self._tasks, changed
         )
@@ -115,6 +120,13 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
             helper, timing, self._tasks, self._interface_up, self._interface_down, self._notified, changed
         )
         self._peers = self._make_peers()
+        self._port_mapping = PortMapping(
+            self._tasks,
+            profile.settings.port_mapping,
+            self._port_mapping_changed,
+            default_gateways,
+            RouterRequests.new(),
+        )
         self._pings = Pings(self._send_to, self._place)
         self._conversations = self._make_conversations()
         self._surroundings = Surroundings(self._network_changed, self._woke)
@@ -170,6 +182,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
                 self._contacts,
                 self._peers,
                 self._conversations,
+                self._port_mapping,
             )
         )
 
@@ -190,9 +203,11 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
             return
         self._stopped = True
         self._surroundings.stop()
+        closing = self._tasks.start("closing the port", self._port_mapping.close())
         async with self._switching:
             await self._disconnect()
         await self._helper.close()
+        await closing
         self._refresh.close()
         self._deadlines.close()
         self._publisher.close()
@@ -239,15 +254,28 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
 
     def _welcome(self, word: Welcome) -> None:
         self._account.welcome(word)
+        self._know_web_port(word.web_port)
         if self._account.address is not None:
             self._helper.want_interface(self._account.address, word.pool_prefix)
         self._peers.relays.told(word.relays, self._server.host_for_others)
-        self._tasks.start("reflectors", self._find_reflectors(word.reflector_ports))
+        self._tasks.start("reflectors", self._find_reflectors(word))
 
-    async def _find_reflectors(self, ports: Sequence[int]) -> None:
+    def _know_web_port(self, port: int) -> None:
+        """Where the server takes WebSockets; without one it is still asked at the usual port, should it open one."""
+        if self._routes.web_port != (port or WEB_PORT):
+            self._routes.web_port = port or WEB_PORT
+            self._recorder.mark()
+
+    def _chosen_proxy(self) -> Chosen:
+        return Chosen(self._profile.settings.proxy, self._memory.proxy_password)
+
+    async def _find_reflectors(self, word: Welcome) -> None:
+        """The server's own ports, and the relays elsewhere: they answer STUN as well, from other addresses."""
         reflectors, server = self._peers.reflectors, self._server
         reflectors.public_host = server.public_host
-        reflectors.endpoints = await resolve_ports(server.host_for_others, ports)
+        found = [await resolve_ports(server.host_for_others, word.reflector_ports)]
+        found += [await resolve_ports(each.host, (each.port,)) for each in word.relays if each.host]
+        reflectors.endpoints = tuple(endpoint for each in found for endpoint in each)
         reflectors.forget()
 
     # --- what comes from the helper and the peers
@@ -255,9 +283,20 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
     def _interface_up(self, ready: InterfaceReady) -> None:
         self._hosts_before = self._host_endpoints()
         self._peers.interface_up(ready)
+        self._port_mapping.interface_up(ready.udp_port)
 
     def _interface_down(self) -> None:
         self._peers.interface_down()
+        self._port_mapping.interface_down()
+
+    def _port_mapping_changed(self) -> None:
+        """Peers that have found no direct way are told of the open port."""
+        opened = self._port_mapping.endpoint
+        mapped = () if opened is None else (opened,)
+        if mapped != self._peers.reflectors.mapped:
+            self._peers.reflectors.mapped = mapped
+            self._peers.candidates_changed()
+        self._publisher.changed()
 
     def _notified(self, notification: Notification) -> None:
         """A boundary: whatever a datagram or message sets off ends here, and the helper stays connected."""
@@ -317,6 +356,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
             self._hosts_before = hosts
             self._client.network_changed({each.address for each in self._addresses.now()})
             self._peers.network_changed()
+            self._port_mapping.network_changed()
         else:
             self._peers.reflectors.forget()
 
@@ -326,6 +366,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
         self._hosts_before = self._host_endpoints()
         self._client.reconnect()
         self._peers.network_changed(renew_keys=True)
+        self._port_mapping.network_changed()
 
     def _host_endpoints(self) -> list[Endpoint]:
         interface = self._helper.interface
@@ -347,6 +388,8 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
             dict(self._networks.joined),
             dict(self._contacts.all),
             tuple(self._networks.memory.export()),
+            dict(self._routes.remembered),
+            self._routes.web_port,
         )
 
     # --- what it shows
@@ -389,34 +432,6 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade):
     async def set_nickname(self, nickname: str) -> None:
         """Change the own nickname everywhere."""
         await self._account.set_nickname(nickname)
-
-    # --- what it finds about itself
-
-    async def doctor(self) -> tuple[Finding, ...]:
-        """What the engine finds about itself, most basic first, without secrets."""
-        with suppress(EngineError):
-            await self._peers.reflectors.ask()
-        reflectors = self._peers.reflectors
-        return diagnose(self.state, reflectors.seen, self._host_endpoints(), self._all_details(), reflectors.guessed)
-
-    async def report(self) -> str:
-        """Everything that helps to find out why something does not work, without secrets, fit to be shown around."""
-        with suppress(EngineError):
-            await self._peers.reflectors.ask()
-        facts = Facts(
-            time.time(),
-            self.state,
-            self._identity.public.fingerprint_text,
-            self._peers.reflectors.seen,
-            self._host_endpoints(),
-            self._all_details(),
-            recent_lines(),
-            self._peers.reflectors.guessed,
-        )
-        return await asyncio.to_thread(write_report, facts)
-
-    def _all_details(self) -> list[PeerDetails]:
-        return [describe_peer(each, self._peers.links.get(parse_address(each.address))) for each in self.state.peers]
 
     def dismiss(self, problem: Problem) -> None:
         """The person has read it: what is over, such as having been put out of a network, is told no longer.

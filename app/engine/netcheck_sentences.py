@@ -28,6 +28,12 @@ NETCHECK_SENTENCES: Final = {
         "router a direct path takes some seconds to find; with people behind one of the same kind all is relayed.",
         _OPEN_A_PORT,
     ),
+    "netcheck-hard-here": Sentences(
+        "Direct connections work with most people, and are relayed with some.",
+        "The router here shows this computer to each destination under another port. With people behind an easier "
+        "router a direct path takes some seconds to find; with people behind one of the same kind all is relayed.",
+        "To be reached directly by all, turn on PCP, NAT-PMP or UPnP in the router.",
+    ),
     "netcheck-one-reflector": Sentences(
         "Direct connections may work.",
         "UDP gets out, and {outside} is this computer's endpoint outside. Only one reflector answered, so it can't be "

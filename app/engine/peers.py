@@ -174,6 +174,12 @@ class Peers:
         self.searches.network_changed(now)
         self._changed()
 
+    def candidates_changed(self) -> None:
+        """There is another way in to this computer: tell those who have found no direct one."""
+        for address, link in self.links.items():
+            if link.shared.online and self._needs_relay(address):
+                self.introduce(address, wants_answer=False)
+
     def close_all(self) -> None:
         """End all tunnels and forget all peers."""
         now = self._now()

@@ -17,6 +17,8 @@ from app import __version__
 from app.engine.diagnosis import diagnose
 from app.engine.errors import SENTENCES, engine_error
 from app.engine.nat import describe_router
+from app.engine.netcheck import described
+from app.engine.netcheck_state import Netcheck
 from app.engine.state import EngineState, NetworkView, PeerDetails, PeerView, Problem
 from app.protocol.conversation import shown_text
 from app.protocol.wire import Endpoint
@@ -61,6 +63,8 @@ class Facts:
     log: Sequence[str]
     guessed: Sequence[Endpoint] = ()
     """Where peers are told to look for this computer from outside though no reflector says so."""
+    check: Netcheck | None = None
+    """The network check."""
 
 
 def write_report(facts: Facts) -> str:
@@ -84,6 +88,7 @@ def _sections(facts: Facts, state: EngineState, peers: Sequence[PeerDetails]) ->
         ("helper", _helper(state)),
         ("this computer's endpoints", _endpoints(facts)),
         ("router", describe_router(facts.seen, facts.hosts)),
+        ("network check", _netcheck(facts.check)),
         ("networks", map(_network, state.networks)),
         ("peers", (line for each in peers[:MAX_PEERS] for line in _peer(each, facts.now))),
         ("problems", map(_problem, state.problems)),
@@ -112,6 +117,10 @@ def _endpoints(facts: Facts) -> list[str]:
         *(f"{outside}  reflexive, seen by {reflector}" for reflector, outside in facts.seen.items()),
         *(f"{each}  guessed, as the server stands behind the same router" for each in facts.guessed),
     ]
+
+
+def _netcheck(check: Netcheck | None) -> list[str]:
+    return [] if check is None else [f"{check.grade}: {check.verdict.title}", *described(check)]
 
 
 def _server(state: EngineState) -> list[str]:

@@ -22,6 +22,7 @@ from app.base.atomic_file import write_atomically
 from app.engine.contacts import MAX_CONTACTS, Contact
 from app.engine.errors import engine_error
 from app.engine.networks import MAX_NETWORKS, JoinedNetwork
+from app.engine.proxy_choice import ProxyChoice
 from app.protocol.invite import checked_host
 from app.protocol.keys import IdentityKey, KeyFormatError, PublicKey, parse_fingerprint
 from app.protocol.names import checked_name
@@ -36,6 +37,9 @@ MAX_SETTINGS: Final = 1 << 20
 MAX_STATE: Final = 64 << 20
 """Bytes in a state file: tens of thousands of peers and statements."""
 MAX_SERVERS: Final = 256
+MAX_LOCATIONS: Final = 64
+"""Networks of which is remembered what leads out of them."""
+MAX_PROXY_PASSWORD: Final = 1_024
 MAX_HOST: Final = 253
 """Characters in a host name (RFC 1035 section 2.3.4)."""
 
@@ -43,6 +47,7 @@ _STATE_PURPOSE: Final = b"engine state"
 _STATE_MAGIC: Final = b"buri state 1\n"
 
 FingerprintText = Annotated[str, Meta(min_length=50, max_length=50)]
+RouteWords = Annotated[str, Meta(max_length=512)]
 AddressNumber = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
 
 
@@ -105,6 +110,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Seconds after which a tunnel gets fresh keys, if this side leads its handshakes."""
     chat_history: bool = True
     """Whether what was said is kept on disk over a restart."""
+    proxy: ProxyChoice = ProxyChoice()
+    port_mapping: bool = True
+    """Whether routers are asked to open a port for this computer (PCP, NAT-PMP, UPnP)."""
 
     def address_on(self, server: str, key: str) -> int | None:
         """The address of the account that `key` has on `server`, both fingerprints in text; None before the first."""
@@ -121,11 +129,16 @@ class ServerMemory(Struct, frozen=True):
     """With their pinned keys."""
     statements: tuple[Annotated[bytes, Meta(max_length=MAX_SIGNED_STATEMENT)], ...] = ()
     """Signed statements of owners, as `MembershipMemory.export` gives them."""
+    routes: Annotated[dict[RouteWords, RouteWords], Meta(max_length=MAX_LOCATIONS)] = {}
+    """By which route it was reached last from which network, see server_routes.py."""
+    web_port: Annotated[int, Meta(ge=0, le=0xFFFF)] = 0
+    """Where it takes WebSockets; 0 if that was never told."""
 
 
 class _State(Struct, frozen=True):
     version: int
     servers: Annotated[dict[FingerprintText, ServerMemory], Meta(max_length=MAX_SERVERS)] = {}
+    proxy_password: Annotated[str, Meta(max_length=MAX_PROXY_PASSWORD)] = ""
 
 
 class _Version(Struct):
@@ -201,6 +214,7 @@ class Memory:
         """Read it, or start empty if there is no file. Raises EngineError `state-broken`; the file is left then."""
         self._file = profile.state_file(identity.public)
         self._identity = identity
+        self._changing = threading.Lock()
         self._state = self._read()
 
     def _read(self) -> _State:
@@ -221,7 +235,23 @@ class Memory:
 
         The whole file is written: gather changes and call it once for a burst.
         """
-        state = _State(STATE_VERSION, {**self._state.servers, fingerprint: memory})
+        with self._changing:
+            self._write(structs.replace(self._state, servers={**self._state.servers, fingerprint: memory}))
+
+    @property
+    def proxy_password(self) -> str:
+        """The password for the chosen HTTP proxy; empty if there is none."""
+        return self._state.proxy_password
+
+    def keep_proxy_password(self, password: str) -> None:
+        """Replace the password for the chosen HTTP proxy. Raises EngineError as `remember`, `setting-not-valid`."""
+        if len(password) > MAX_PROXY_PASSWORD:
+            raise engine_error("setting-not-valid", reason="the password is too long")
+        with self._changing:
+            if password != self._state.proxy_password:
+                self._write(structs.replace(self._state, proxy_password=password))
+
+    def _write(self, state: _State) -> None:
         sealed = self._identity.seal_for_storage(msgspec.msgpack.encode(state), _STATE_PURPOSE)
         if len(_STATE_MAGIC) + len(sealed) > MAX_STATE:  # it could not be read again
             raise engine_error("file-not-written", place=self._file, reason="there is too much to remember")

@@ -16,6 +16,7 @@ from app.engine.helper_link import HelperLink
 from app.engine.mediation_client import MediationClient
 from app.engine.networks import Networks
 from app.engine.peers import Peers
+from app.engine.port_mapping import PortMapping
 from app.engine.roster_views import NetworkViews, PeerViews
 from app.engine.settings import ServerAddress
 from app.engine.state import EngineState, HelperView, PeerView, Problem, ServerView
@@ -39,6 +40,7 @@ class Parts:
     contacts: Contacts
     peers: Peers
     conversations: Conversations
+    port_mapping: PortMapping
 
 
 class Snapshots:
@@ -58,6 +60,7 @@ class Snapshots:
             power=power,
             server=_server(parts, server),
             helper=_helper(parts.helper),
+            port_mapping=parts.port_mapping.view,
             networks=self._networks.make(),
             peers=peers,
             problems=(
@@ -90,6 +93,7 @@ def _server(parts: Parts, server: ServerAddress) -> ServerView:
         nickname=shown_name(account.nickname),
         pool=str(account.pool) if account.pool is not None else "",
         retry_at=client.retry_at,
+        route="" if client.route is None else str(client.route),
         problem=None if client.problem is None else problem_of(client.problem),
     )
 
