@@ -86,7 +86,8 @@ class UdpWay:
 class ForwarderPort:
     """One UDP socket of the relay."""
 
-    def __init__(self, sock: socket.socket, bindings: Bindings, reflections: Reflections) -> None:
+    def __init__(self, host: str, sock: socket.socket, bindings: Bindings, reflections: Reflections) -> None:
+        self._host = host
         self._socket = sock
         self._bindings = bindings
         self._reflections = reflections
@@ -95,6 +96,7 @@ class ForwarderPort:
         self._receive = _train_receiver(sock) if _HAS_TRAINS else _datagram_receiver(sock)
         self.port: int = sock.getsockname()[1]
         _set_options(sock)
+        reflections.add_port(host, self.send)
 
     def fileno(self) -> int:
         """The socket, for the event loop."""
@@ -151,20 +153,26 @@ class ForwarderPort:
         relay = int.from_bytes(train[:RELAY_ID_LENGTH])
         if relay >= MIN_RELAY_ID and len(train) > RELAY_ID_LENGTH:
             if not self._bindings.forward(train, slot, sender, now):
-                self._answer(self._bindings.tell_unknown(relay, min(slot, len(train)), _source(sender), now), sender)
+                answer = self._bindings.tell_unknown(relay, min(slot, len(train)), _source(sender), now)
+                self._answer(answer, sender)
             return
         for place in range(0, len(train), slot):
-            self._answer(self._word_answer(bytes(train[place : place + slot]), sender, now), sender)
+            self._take_word(bytes(train[place : place + slot]), sender, now)
 
-    def _word_answer(self, datagram: bytes, sender: Origin, now: float) -> bytes | None:
+    def _take_word(self, datagram: bytes, sender: Origin, now: float) -> None:
         if datagram[0] == DatagramType.RELAY:
             way = UdpWay(self._socket, sender, _source(sender), self._bindings.counts)
-            return self._bindings.take_word(datagram, way, now, time.time())
-        return self._reflections.answer(datagram, str(sender[0]), int(str(sender[1])), now)
+            self._answer(self._bindings.take_word(datagram, way, now, time.time()), sender)
+        else:
+            self._reflections.take(datagram, sender, self._host, self.send, now)
 
     def _answer(self, answer: bytes | None, sender: Origin) -> None:
         if answer is not None:
-            UdpWay(self._socket, sender, "", self._bindings.counts).send_train(memoryview(answer), len(answer))
+            self.send(answer, sender)
+
+    def send(self, answer: bytes, asker: Origin) -> None:
+        """Send one datagram from this port."""
+        UdpWay(self._socket, asker, "", self._bindings.counts).send_train(memoryview(answer), len(answer))
 
 
 class Forwarder:
@@ -178,7 +186,7 @@ class Forwarder:
 
     def open(self, host: str, port: int) -> int:
         """Forward on one address and port, 0 for any; returns the port. Raises OSError."""
-        opened = ForwarderPort(bound_socket(host, port, socket.SOCK_DGRAM), self._bindings, self._reflections)
+        opened = ForwarderPort(host, bound_socket(host, port, socket.SOCK_DGRAM), self._bindings, self._reflections)
         self._ports.append(opened)
         asyncio.get_running_loop().add_reader(opened, opened.receive)
         if self._sweep is None:

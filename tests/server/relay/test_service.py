@@ -12,7 +12,7 @@ from app.server.relay.config import RelayConfig, RelayFolder, RelayTable
 from app.server.relay.service import RelayService
 from app.server.web import WebTable
 from tests.server.relay.party import Party
-from tests.server.relay.test_forwarder import BINDING_REQUEST, Endpoint, play
+from tests.server.relay.test_forwarder import QUESTION, Endpoint, play
 
 LOOPBACK = RelayTable(listen=("127.0.0.1",), port=0)
 
@@ -46,7 +46,7 @@ def test_peers_with_tokens_of_its_secret_are_served_and_counted(folder: RelayFol
             ben.send(number.to_bytes(4) + b"sealed")
             await anna.hear()
             assert await anna.hear() == number.to_bytes(4) + b"sealed"
-            anna.send(BINDING_REQUEST)
+            anna.send(QUESTION)
             await anna.hear()
         assert relay.metrics_port is not None
         text = await read(relay.metrics_port)
