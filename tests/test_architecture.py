@@ -49,7 +49,16 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "app.ipc": ("app.base", "app.protocol.wire", "msgspec"),
     "app.dataplane": ("app.protocol", "app.ipc.schema", "msgspec"),
     "app.carrier": ("app.base", "app.protocol", "app.transport", "msgspec"),
-    "app.engine": ("app.base", "app.protocol", "app.ipc", "app.platform", "app.transport", "msgspec", "keyring"),
+    "app.engine": (
+        "app.base",
+        "app.protocol",
+        "app.ipc",
+        "app.platform",
+        "app.transport",
+        "app.carrier.words",
+        "msgspec",
+        "keyring",
+    ),
     "app.helper": ("app.base", "app.protocol", "app.ipc", "app.dataplane", "app.platform", "msgspec"),
     "app.server": ("app.base", "app.protocol", "app.platform.paths", "app.transport", "msgspec"),
     "app.server.relay": (

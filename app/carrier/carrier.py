@@ -9,9 +9,9 @@ import asyncio
 import random
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, Never
 
 from app.base.backoff import Backoff
 from app.base.tasks import Tasks
@@ -23,7 +23,7 @@ from app.protocol.relay_stream import Train, TrainReader, belongs_on_stream, fra
 from app.protocol.train_queue import TrainQueue
 from app.protocol.wire import DatagramType, RemoteProtocolError
 from app.transport.http_connect import ProxyError
-from app.transport.race import RoutesFailedError, race
+from app.transport.race import RoutesFailedError, race, reason_of
 from app.transport.routes import Dialler
 from app.transport.stream import Stream
 from app.transport.train_writer import TrainWriter
@@ -108,21 +108,19 @@ class Carrier:
         """From the first answer to the end; gives the reason of the end."""
         self._watch = watch = Watch(asyncio.get_running_loop().time())
         self._writer = writer = TrainWriter(stream, self._queue)
-        reason = ""
+        work = (self._read(stream, trains, watch), writer.run(), self._guard(watch, writer))
+        running = [self._tasks.start("stream", _end_of(each)) for each in work]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(stream, trains, watch))
-                group.create_task(writer.run())
-                group.create_task(self._guard(watch, writer))
-        except* (OSError, RemoteProtocolError) as errors:
-            reason = str(errors.exceptions[0])
+            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            return ended.pop().result()
         finally:
+            for each in running:
+                each.cancel()
             self._watch = self._writer = None
             self._queue.clear()
             stream.abort()
-        return reason
 
-    async def _read(self, stream: Stream, trains: TrainReader, watch: Watch) -> None:
+    async def _read(self, stream: Stream, trains: TrainReader, watch: Watch) -> Never:
         clock = asyncio.get_running_loop().time
         while data := await stream.read(READ_SIZE):
             watch.received(clock())
@@ -130,7 +128,7 @@ class Carrier:
                 self._loopback.send(train, slot)
         raise ConnectionError("the relay ended the stream")
 
-    async def _guard(self, watch: Watch, writer: TrainWriter) -> None:
+    async def _guard(self, watch: Watch, writer: TrainWriter) -> Never:
         """Ask the relay when it is silent. Raises ConnectionError if it stays so."""
         clock = asyncio.get_running_loop().time
         while True:
@@ -185,6 +183,16 @@ class Carrier:
         if counted != self._counted:
             self._counted = counted
             self._report(Counted(counted))
+
+
+async def _end_of(work: Coroutine[Any, Any, Never]) -> str:
+    """Why a part of the work on a stream came to its end."""
+    try:
+        await work
+    except OSError as error:
+        return reason_of(error)
+    except RemoteProtocolError as error:
+        return str(error)
 
 
 def _failed(error: RoutesFailedError) -> Failed:
