@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address, ip_network
 from itertools import count
 from pathlib import Path
@@ -205,7 +206,10 @@ class HelperStandIn:
         self.interface: schema.ConfigureInterface | None = None
         self.listeners: set[Callable[[], None]] = set()
         """Called after every request, for tests that wait for one."""
+        self.extra_ports: dict[int, int] = {}
+        """The ports of the extra sockets by their numbers."""
         self._port = 40_000
+        self._next_extra_port = count(50_000)
         self._channel: Channel | None = None
         self._server: asyncio.Server | None = None
         self._tasks = Tasks()
@@ -272,12 +276,13 @@ class HelperStandIn:
         self._remove_interface()
         self.interface = request
         self._port += 1
-        self.computer.sockets[self._port] = self._arrived
+        self.computer.sockets[self._port] = partial(self._arrived, 0)
         return schema.InterfaceReady("buri0", self._port, False, False, request=request.request)
 
     def _remove_interface(self) -> None:
         self.interface = None
         self.computer.sockets.clear()
+        self.extra_ports.clear()
         self.peers.clear()
         self.sessions.clear()
 
@@ -294,6 +299,8 @@ class HelperStandIn:
                     self.sessions.pop(index, None)
             case schema.SendDatagram():
                 self._send(Endpoint(*request.endpoint), request.data)
+            case schema.UseSockets():
+                self._use_sockets(request.numbers)
             case schema.SetPeerPath():
                 if request.peer not in self.peers:
                     return schema.Failed("no-peer", "No such peer.", request=number)
@@ -354,9 +361,19 @@ class HelperStandIn:
     def _send(self, endpoint: Endpoint, data: bytes) -> None:
         front = endpoint.relay.to_bytes(RELAY_ID_LENGTH) if endpoint.relay else b""
         self.sent[data[0]] += 1
-        self.computer.send(self._port, endpoint.plain, front + data)
+        port = self.extra_ports.get(endpoint.socket) if endpoint.socket else self._port
+        if port is not None:
+            self.computer.send(port, endpoint.plain, front + data)
 
-    def _arrived(self, data: bytes, source: Endpoint) -> None:
+    def _use_sockets(self, numbers: tuple[int, ...]) -> None:
+        for number in self.extra_ports.keys() - set(numbers):
+            del self.computer.sockets[self.extra_ports.pop(number)]
+        for number in set(numbers) - self.extra_ports.keys():
+            self.extra_ports[number] = next(self._next_extra_port)
+            self.computer.sockets[self.extra_ports[number]] = partial(self._arrived, number)
+
+    def _arrived(self, socket: int, data: bytes, source: Endpoint) -> None:
+        source = source._replace(socket=socket)
         if data[0] >= MIN_RELAY_ID >> 24:
             source = source._replace(relay=int.from_bytes(data[:RELAY_ID_LENGTH]))
             data = data[RELAY_ID_LENGTH:]

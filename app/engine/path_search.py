@@ -103,6 +103,8 @@ class _Searched:
     socket: int = 0
     """The extra socket that is kept for it, 0 for none."""
     accepted_at: float = _NEVER
+    considered: int | None = None
+    """The number of its last offer that might be accepted."""
     answer: SearchAnswer | None = None
     """To its last offer."""
 
@@ -304,13 +306,14 @@ class PathSearches:
             self._send(link.peer, encode(known.answer))
         elif self._is_hard():
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.BOTH_HARD))
-        elif self._searching == link.peer:
+        elif known.considered == offer.search:
             return  # the answer is on its way
         elif self._searching is not None or not self._may_accept(known, now):
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.BUSY))
         elif not link.is_relayed:
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.REFUSED))
         else:
+            known.considered = offer.search
             self._start(link, self._accept(link, known, offer))
 
     def _may_accept(self, known: _Searched, now: float) -> bool:
