@@ -14,6 +14,7 @@ import shlex
 from typing import Final
 
 from app.engine.netcheck_sentences import NETCHECK_SENTENCES
+from app.engine.proxy_sentences import PROXY_SENTENCES
 from app.engine.sentences import ExitKind, Sentences
 from app.engine.state import Problem
 from app.protocol.messages import HelloRefusal, Refusal
@@ -476,6 +477,7 @@ SENTENCES: Final[dict[str, Sentences]] = {
     **_CONNECTION,
     **_ASKED,
     **NETCHECK_SENTENCES,
+    **PROXY_SENTENCES,
     **{refusal_code(reason): sentences for reason, sentences in _REFUSALS.items()},
 }
 """Every code and what is said for it."""

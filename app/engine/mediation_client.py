@@ -6,21 +6,21 @@ Owned by engine/engine.py.
 """
 
 import asyncio
+import errno
 import logging
-import os
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TypeVar
 
 import msgspec
 
-from app.base.streams import open_stream
 from app.base.tasks import Tasks
 from app.base.turn import Turn
 from app.engine.errors import EngineError, engine_error, hello_refused, refusal_code, refused
+from app.engine.server_routes import ServerRoutes, unreachable
 from app.engine.state import ServerStatus
 from app.engine.timing import Timing
 from app.protocol.keys import IdentityKey, format_fingerprint
@@ -47,6 +47,9 @@ from app.protocol.messages import (
     Synchronised,
 )
 from app.protocol.wire import Address, Endpoint
+from app.transport.race import RoutesFailedError, Winner, race
+from app.transport.routes import Dialler, Route, Target
+from app.transport.stream import Stream, StreamError
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ MAX_UNSENT = 1_048_576
 """Bytes that may wait for a server that does not read."""
 MAX_REQUESTS = 256
 """Requests that may wait for replies."""
+MAX_FIRST_BYTE = 0x10
+"""A server's answer begins with a length of two bytes that is not near its limit."""
 _READ_SIZE = 65_536
 _REFUSED_FOR_LONG = frozenset(
     {"server-wrong-key", "server-no-suite", "server-too-old", "server-replaced"}
@@ -91,19 +96,23 @@ class MediationClient:
         on_word: Callable[[Message], None],
         on_login: Callable[[Address], None],
         on_change: Callable[[], None],
+        routes: ServerRoutes,
     ) -> None:
         self.status = ServerStatus.LOGGED_OUT
         self.problem: EngineError | None = None
         self.retry_at: float | None = None
         """Unix time of the next try."""
+        self.route: Route | None = None
+        """By which the server is reached now."""
         self._identity = identity
         self._timing = timing
         self._tasks = tasks
         self._on_word, self._on_login, self._on_change = on_word, on_login, on_change
+        self._routes = routes
         self._server = self._expected = ""
         self._suite = 0
         self._conversation: ClientConversation | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._stream: Stream | None = None
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._last_number = 0
         self._running: asyncio.Task[None] | None = None
@@ -142,16 +151,17 @@ class MediationClient:
 
     def network_changed(self, own_hosts: Collection[str]) -> None:
         """This computer's addresses are now these: a connection from another one is dead, whatever TCP believes."""
-        if self._writer is not None:
-            name = self._writer.get_extra_info("sockname")
-            if name is not None and name[0] not in own_hosts and not ip_address(name[0].partition("%")[0]).is_loopback:
-                self._writer.transport.abort()
+        self._routes.forget()
+        if self._stream is not None:
+            own = self._stream.own_host
+            if own and own not in own_hosts and not ip_address(own).is_loopback:
+                self._stream.abort()
         self.try_now()
 
     def reconnect(self) -> None:
         """The connection may be dead without a sign: make a new one at once."""
-        if self._writer is not None:
-            self._writer.transport.abort()
+        if self._stream is not None:
+            self._stream.abort()
         self.try_now()
 
     async def settled(self) -> None:
@@ -249,27 +259,54 @@ class MediationClient:
 
     async def _converse(self, access: ServerAccess, address: Address | None) -> Address | None:
         """One connection from start to end; gives the address if the login succeeded."""
+        account: Address | None = None
         try:
-            async with asyncio.timeout(self._timing.connect_timeout):
-                reader, self._writer = await open_stream(access.host, access.port)
-        except (OSError, TimeoutError) as error:
+            ways = await self._routes.to(self.target_of(access))
+            won = await self.reach(access, address, ways, self._routes.dialler)
+        except RoutesFailedError as error:
             logger.debug("server: %s", error)
-            self.problem = engine_error("server-unreachable", server=self._server, reason=_reason(error))
+            self.problem = unreachable(self._server, error, self._routes.problem)
             return None
-        loop = asyncio.get_running_loop()
-        conversation = ClientConversation(
-            self._identity, access.fingerprint, access.suite, address, access.nickname, loop.time()
-        )
-        self._conversation = conversation
+        self._conversation, self._stream, self.route = won.greeting, won.stream, won.route
         try:
-            return await self._drive(conversation, reader)
+            account = await self._drive(won.greeting, won.stream)
         except OSError as error:
             logger.debug("server: %s", error)
-            return None
         finally:
             self._drop_connection()
+            if account is None:
+                self._routes.failed(won.route)
+        return account
 
-    async def _drive(self, conversation: ClientConversation, reader: asyncio.StreamReader) -> Address | None:
+    def target_of(self, access: ServerAccess) -> Target:
+        """Where routes to the server lead."""
+        return Target(access.host, access.port, self._routes.web_port)
+
+    async def reach(
+        self, access: ServerAccess, address: Address | None, ways: Sequence[Route], dialler: Dialler
+    ) -> Winner[ClientConversation]:
+        """A stream on which the server has answered HELO, by the first route that leads there.
+
+        Raises RoutesFailedError.
+        """
+
+        async def greet(stream: Stream) -> ClientConversation:
+            now = asyncio.get_running_loop().time
+            conversation = ClientConversation(
+                self._identity, access.fingerprint, access.suite, address, access.nickname, now()
+            )
+            stream.write(conversation.data_to_send())
+            answer = await stream.read(_READ_SIZE)
+            if not answer:
+                raise ConnectionResetError(errno.ECONNRESET, "the stream was closed")
+            if answer[0] > MAX_FIRST_BYTE:
+                raise StreamError("What answers there is no server of Buri")
+            conversation.receive_data(answer, now())
+            return conversation
+
+        return await race(dialler, self.target_of(access), ways, greet, self._timing.connect_timeout)
+
+    async def _drive(self, conversation: ClientConversation, stream: Stream) -> Address | None:
         loop = asyncio.get_running_loop()
         account: Address | None = None
         turn = Turn()
@@ -282,7 +319,7 @@ class MediationClient:
                 return account
             try:
                 async with asyncio.timeout_at(conversation.next_deadline()):
-                    data = await reader.read(_READ_SIZE)
+                    data = await stream.read(_READ_SIZE)
             except TimeoutError:
                 conversation.handle_deadline(loop.time())
                 continue
@@ -295,6 +332,8 @@ class MediationClient:
         match event:
             case LoggedIn():
                 self._set(ServerStatus.SYNCHRONISING)
+                if self.route is not None:
+                    self._tasks.start("remember route", self._routes.through(self.route))
                 self._on_login(event.address)
                 return event.address
             case MessageReceived():
@@ -334,21 +373,21 @@ class MediationClient:
             self._settled.set()
 
     def _flush(self) -> None:
-        conversation, writer = self._conversation, self._writer
-        if conversation is None or writer is None or writer.is_closing():
+        conversation, stream = self._conversation, self._stream
+        if conversation is None or stream is None or stream.is_closing():
             return
         data = conversation.data_to_send()
         if data:
-            writer.write(data)
-        if writer.transport.get_write_buffer_size() > MAX_UNSENT:
-            writer.transport.abort()
+            stream.write(data)
+        if stream.unsent > MAX_UNSENT:
+            stream.abort()
 
     def _drop_connection(self) -> None:
         if self._conversation is not None:
             self._conversation.close()
-        if self._writer is not None:
-            self._writer.close()
-        self._conversation, self._writer = None, None
+        if self._stream is not None:
+            self._stream.close()
+        self._conversation, self._stream, self.route = None, None, None
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(engine_error("server-lost", server=self._server))
@@ -358,12 +397,3 @@ class MediationClient:
             self.status = status
             logger.info("server: %s%s", status, f", {self.problem.code}" if self.problem is not None else "")
             self._on_change()
-
-
-def _reason(error: OSError) -> str:
-    """The system's words: in asyncio's own texts the reason is missing, and gaierror's numbers are no errno."""
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)

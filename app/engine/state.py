@@ -158,6 +158,8 @@ class ServerView:
     """The virtual pool, as `10.73.0.0/16`; empty before the first login."""
     retry_at: float | None = None
     """When the engine tries again, in seconds since 1970."""
+    route: str = ""
+    """By which route it is reached, in plain words, as `WebSocket through the proxy proxy.example:3128`."""
     problem: Problem | None = None
 
 

@@ -45,7 +45,7 @@ class Route:
     proxy: Proxy | None = None
 
     def __str__(self) -> str:
-        return self.way if self.proxy is None else f"{self.way} through the proxy {self.proxy}"
+        return self.way.value if self.proxy is None else f"{self.way.value} through the proxy {self.proxy}"
 
 
 class Dialler:

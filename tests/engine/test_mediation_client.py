@@ -10,6 +10,7 @@ from app.base.backoff import Backoff
 from app.base.tasks import Tasks
 from app.engine.errors import EngineError
 from app.engine.mediation_client import MediationClient, ServerAccess
+from app.engine.server_routes import ServerRoutes
 from app.engine.state import ServerStatus
 from app.engine.timing import Timing
 from app.protocol.keys import IdentityKey
@@ -53,7 +54,13 @@ class Setting:
         self.changed = asyncio.Event()
         self.tasks = Tasks()
         self.client = MediationClient(
-            CLIENT, TIMING, self.tasks, self.words.append, self.logins.append, self.changed.set
+            CLIENT,
+            TIMING,
+            self.tasks,
+            self.words.append,
+            self.logins.append,
+            self.changed.set,
+            ServerRoutes(self.tasks, web_port=0),
         )
 
     async def __aenter__(self) -> "Setting":
@@ -216,7 +223,7 @@ def test_noise_instead_of_a_server_ends_that_one_try(noise: bytes) -> None:
 
     async def story(setting: Setting) -> None:
         setting.start()
-        assert await refusal_of(setting.client.settled()) in ("server-protocol", "server-lost")
+        assert await refusal_of(setting.client.settled()) in ("server-protocol", "server-lost", "server-unreachable")
         await setting.until(ServerStatus.CONNECTING)
 
     run(serve, story)
