@@ -28,6 +28,7 @@ from app.protocol.liveness import (
     MtuFound,
     PathChosen,
     PathDoubted,
+    PathLost,
     PathMonitor,
     TunnelAlive,
     TunnelSilent,
@@ -67,8 +68,8 @@ class Outlet(Protocol):
         """The tunnel goes over a relay now."""
         ...
 
-    def went_silent(self) -> None:
-        """A tunnel carries nothing any more: what is known of our outside endpoints may be wrong."""
+    def lost_path(self) -> None:
+        """A path carries nothing any more: what is known of our outside endpoints may be wrong."""
         ...
 
     def came_up(self, peer: Address, now: float) -> None:
@@ -206,9 +207,19 @@ class PeerLink:
                 if self.monitor is not None:
                     self.monitor.forget(endpoint)
 
+    def said(self, now: float) -> None:
+        """An engine message goes to the peer."""
+        if self.monitor is not None:
+            self.monitor.said(now)
+
+    def heard(self, now: float) -> None:
+        """An engine message of the peer came."""
+        self.traffic.last_received = now
+        if self.monitor is not None:
+            self.monitor.heard(now)
+
     def receive_probe(self, message: ProbeRequest | ProbeReply, endpoint: Endpoint, now: float) -> None:
         """A sealed probe of the peer, or an answer to one of ours."""
-        self.traffic.last_received = now
         if self.monitor is not None:
             self.monitor.receive_message(message, endpoint, now)
             self.flush(now)
@@ -470,10 +481,11 @@ class PeerLink:
                     self._outlet.use_relay(self.peer, ask=self.shared.online, now=now)
                     if self.is_relayed:
                         self._outlet.went_relayed(self.peer, now)
+                case PathLost():
+                    self._outlet.lost_path()
                 case TunnelSilent():
                     logger.info("peer %s: silent", format_address(self.peer))
                     self._attempt, self._reach_at = 0, now
-                    self._outlet.went_silent()
                 case TunnelAlive():
                     self._attempt = 0
                     self._outlet.came_up(self.peer, now)

@@ -238,7 +238,7 @@ class Peers:
         """A direct path may have to be guessed."""
         self.searches.went_relayed(peer, now)
 
-    def went_silent(self) -> None:
+    def lost_path(self) -> None:
         """Ask the reflectors anew before the next introduction."""
         self.reflectors.forget()
 
@@ -333,6 +333,7 @@ class Peers:
             return
         if link is None or message is None:
             return
+        link.heard(now)
         match message:
             case ProbeRequest():
                 link.receive_probe(message, Endpoint(*received.endpoint), now)
@@ -404,7 +405,9 @@ class Peers:
 
     def send_message(self, peer: Address, payload: bytes) -> None:
         """Seal an engine message for a peer with a tunnel; without one it is dropped."""
-        if self.is_up(peer):
+        link = self.links.get(peer)
+        if link is not None and link.up:
+            link.said(self._now())
             self._post(SendMessage(peer, payload, request=0))
 
     def is_up(self, peer: Address) -> bool:

@@ -31,7 +31,7 @@ KEEPALIVE = 25.0
 """Seconds without sending until a keepalive; routers forget UDP mappings after 30 s at the earliest (RFC 4787: 120)."""
 KEEPALIVE_OF_RESPONDER = 27.0
 """The other side waits a little longer, so that one probe and its answer serve both."""
-DOUBT_AFTER = 10.0
+DOUBT_AFTER = 3.0
 """Seconds without anything received since something was sent, where the pump does not tell of it sooner."""
 ROUND_INTERVALS: Final = (0.5, 1.0, 2.0)
 """Seconds after each probe of a path without an answer; then the path has not answered."""
@@ -218,6 +218,16 @@ class PathMonitor:
             self._unanswered_since = None
         elif self._unanswered_since is None and self._last_sent > self._replied_at + RECENTLY:
             self._unanswered_since = self._last_sent
+
+    def said(self, now: float) -> None:
+        """An engine message went to the peer over the path in use."""
+        self._last_sent = max(self._last_sent, now)
+        if self._unanswered_since is None:
+            self._unanswered_since = now
+
+    def heard(self, now: float) -> None:
+        """Something authentic came from the peer."""
+        self._heard(now, now)
 
     def quiet(self, now: float) -> None:
         """The pump sends IP packets, and nothing comes back: the path may be dead, or too narrow for large ones."""

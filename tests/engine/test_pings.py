@@ -43,8 +43,8 @@ def test_each_ping_tells_its_time_size_and_path() -> None:
         trips = await line.ping(3, 5_000)
         assert [each.sequence for each in trips] == [1, 2, 3]
         assert all(each.seconds is not None and each.seconds >= 0 for each in trips)
-        assert {(each.size, each.path, each.endpoint) for each in trips} == {(1_360, PathKind.DIRECT, "203.0.113.1:5")}
-        assert line.sizes == [1_360] * 3
+        assert {(each.size, each.path, each.endpoint) for each in trips} == {(1_385, PathKind.DIRECT, "203.0.113.1:5")}
+        assert line.sizes == [1_385] * 3
 
     asyncio.run(story())
 

@@ -70,8 +70,9 @@ def test_one_symmetric_router_is_passed_where_the_other_side_is_open(tmp_path: P
     tell(tmp_path, story)
 
 
-def test_two_symmetric_routers_end_in_a_plain_word_and_no_tunnel(tmp_path: Path) -> None:
+def test_two_symmetric_routers_without_a_relay_end_in_a_plain_word_and_no_tunnel(tmp_path: Path) -> None:
     async def story(world: World) -> None:
+        world.internet.relay = None
         anna = await world.person("anna", world.router(symmetric=True))
         ben = await world.person("ben", world.router(symmetric=True))
         await anna.engine.create_network("family", "secret words")
