@@ -69,6 +69,19 @@ def _gui(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _proxy(parser: argparse.ArgumentParser) -> None:
+    wishes = ("show", "set", "system", "none", "script", "test")
+    parser.add_argument("wish", nargs="?", choices=wishes, default="show", help="by default `show`")
+    parser.add_argument("place", metavar="PLACE", nargs="?", help="`set`: HOST:PORT; `script`: a web address or path")
+    parser.add_argument("--user", metavar="NAME", help="the password is asked for, or read from standard input")
+
+
+def _port_mapping(parser: argparse.ArgumentParser) -> None:
+    words = {"on": "ask the router to open a port for this computer", "off": "close it and ask no more"}
+    described = "; ".join(f"{word}: {meaning}" for word, meaning in words.items())
+    parser.add_argument("wish", nargs="?", choices=tuple(words), help=f"{described}; without: tell which holds")
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="store_true", help="print all that the running engine knows, without secrets, to show around"
@@ -226,6 +239,9 @@ VERBS = (
     Verb("set-nick", ENGINE, "change the nickname", "account:set_nickname", _nickname),
     Verb("identity", ENGINE, "show, back up, restore or renew the identity", "identity:run", _identity),
     Verb("doctor", ENGINE, "find out what is wrong, and what to do", "doctor:run", _doctor),
+    Verb("netcheck", ENGINE, "what routers, firewalls and proxies let through here", "netcheck:run", _nothing),
+    Verb("proxy", ENGINE, "show, choose or try the HTTP proxy", "proxy:run", _proxy),
+    Verb("port-mapping", ENGINE, "whether the router is asked to open a port", "netcheck:port_mapping", _port_mapping),
     Verb("list", NETWORKS, "all networks and their members", "networks:list_networks", _list),
     Verb("network", NETWORKS, "one network in full", "networks:show_network", _network),
     Verb("create", NETWORKS, "make a network", "networks:create", _new_network),
@@ -255,7 +271,7 @@ VERBS = (
 
 ROLE_SUMMARIES = {
     "server": "set up and run a mediation server; see `buri server --help`",
-    "relay": "set up and run a relay on a machine of its own; see `buri relay --help`",
+    "relay": "set up and run a relay of its own; see `buri relay --help`",
     "helper": "the privileged part; the system starts it",
 }
 
@@ -311,8 +327,8 @@ def _overview() -> str:
     """The verbs in groups, for the end of the help."""
     lines: list[str] = []
     for group in (ENGINE, NETWORKS, OWNER, PEERS):
-        lines += [group, *(f"  {verb.name:<12}{verb.summary}" for verb in VERBS if verb.group == group), ""]
-    lines += [ROLES, *(f"  {name:<12}{summary}" for name, summary in ROLE_SUMMARIES.items()), ""]
+        lines += [group, *(f"  {verb.name:<13}{verb.summary}" for verb in VERBS if verb.group == group), ""]
+    lines += [ROLES, *(f"  {name:<13}{summary}" for name, summary in ROLE_SUMMARIES.items()), ""]
     lines += ["`buri VERB --help` tells more of each. Without a verb: the status."]
     return "\n".join(lines)
 

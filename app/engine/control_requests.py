@@ -10,7 +10,8 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from app.engine.engine import Engine
-from app.engine.errors import EngineError
+from app.engine.errors import EngineError, engine_error
+from app.engine.proxy_choice import ProxyChoice, ProxyMode
 from app.engine.state import ChatMessage, Conversation, EngineState, RoundTrip
 from app.ipc import control
 from app.protocol.wire import Address, NetworkId
@@ -40,6 +41,25 @@ async def _keep_chat(engine: Engine, request: control.KeepChat) -> bool:
     if request.keep is not None:
         await engine.keep_chat_history(request.keep)
     return engine.chat_history_kept
+
+
+async def _use_port_mapping(engine: Engine, request: control.UsePortMapping) -> bool:
+    if request.wanted is not None:
+        await engine.set_port_mapping(request.wanted)
+    return engine.port_mapping_wanted
+
+
+async def _proxy(engine: Engine, _: control.ReadProxy) -> ProxyChoice:
+    return engine.proxy
+
+
+async def _set_proxy(engine: Engine, request: control.SetProxy) -> None:
+    try:
+        mode = ProxyMode(request.mode)
+    except ValueError as error:
+        raise engine_error("proxy-not-valid", reason=error) from None
+    choice = ProxyChoice(mode, request.host, request.port, request.user, request.pac)
+    await engine.set_proxy(choice, request.password)
 
 
 async def _mark_read(engine: Engine, request: control.MarkChatRead) -> None:
@@ -150,6 +170,11 @@ VALUES: Mapping[type[control.ControlRequest], Callable[[Engine, Any], Awaitable[
     control.SetBlocked: _on_peer(lambda engine, peer, asked: engine.set_blocked(peer, asked.blocked)),
     control.SetAlias: _on_peer(lambda engine, peer, asked: engine.set_alias(peer, asked.alias)),
     control.AcceptKey: _on_peer(lambda engine, peer, asked: engine.accept_new_key(peer, asked.fingerprint)),
+    control.UsePortMapping: _use_port_mapping,
+    control.CheckNetwork: lambda engine, _: engine.netcheck(),
+    control.ReadProxy: _proxy,
+    control.SetProxy: _set_proxy,
+    control.TryProxy: lambda engine, _: engine.try_proxy(engine.proxy),
     control.Diagnose: lambda engine, _: engine.doctor(),
     control.ReadReport: lambda engine, _: engine.report(),
 }

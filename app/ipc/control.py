@@ -302,6 +302,36 @@ class AcceptKey(ControlRequest, frozen=True):
     fingerprint: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
+class ReadProxy(ControlRequest, frozen=True):
+    """Answered by one ProxyChoice."""
+
+
+class SetProxy(ControlRequest, frozen=True):
+    """Choose an HTTP proxy. Answered by Done."""
+
+    mode: Name
+    host: Annotated[str, Meta(max_length=253)] = ""
+    port: Uint16 = 0
+    user: Annotated[str, Meta(max_length=255)] = ""
+    pac: Annotated[str, Meta(max_length=2_048)] = ""
+    password: Annotated[str, Meta(max_length=1_024)] | None = None
+    """None keeps the one there is, for the same user at the same proxy."""
+
+
+class TryProxy(ControlRequest, frozen=True):
+    """Reach the server by the chosen proxy and nothing else. Answered by one text, the route; or Failed."""
+
+
+class UsePortMapping(ControlRequest, frozen=True):
+    """Ask the router to open a port from now on, or no more; None asks. Answered by one bool: what holds."""
+
+    wanted: bool | None = None
+
+
+class CheckNetwork(ControlRequest, frozen=True):
+    """What the network around this computer lets through. Answered by one Netcheck, after some seconds."""
+
+
 class Diagnose(ControlRequest, frozen=True):
     """Answered by a list of Finding, most basic first."""
 
