@@ -13,13 +13,16 @@ from app.base.logs import recent_lines
 from app.engine.account import OwnAccount
 from app.engine.diagnosis import diagnose
 from app.engine.errors import EngineError
+from app.engine.mediation_client import MediationClient
 from app.engine.netcheck import Survey, judged, nearest_first, probed, reflectors_of
 from app.engine.netcheck_state import Netcheck, RelayView
 from app.engine.peer_details import describe_peer
 from app.engine.peers import Peers
 from app.engine.port_mapping import PortMapping
 from app.engine.report import Facts, write_report
-from app.engine.settings import ServerAddress
+from app.engine.route_trials import try_routes
+from app.engine.server_routes import ServerRoutes
+from app.engine.settings import Profile, ServerAddress
 from app.engine.snapshot import Publisher
 from app.engine.state import EngineState, Finding, PeerDetails
 from app.protocol.keys import IdentityKey
@@ -30,10 +33,13 @@ class DiagnosisFacade:
     """What the engine finds out about itself and the network around it."""
 
     _account: OwnAccount
+    _client: MediationClient
     _identity: IdentityKey
     _peers: Peers
     _port_mapping: PortMapping
+    _profile: Profile
     _publisher: Publisher
+    _routes: ServerRoutes
     _server: ServerAddress
 
     @property
@@ -73,7 +79,11 @@ class DiagnosisFacade:
         reflectors = self._peers.reflectors
         reflectors.forget()
         endpoints = reflectors.endpoints or await reflectors_of(self._server)
-        probes, _ = await asyncio.gather(probed(endpoints), reflectors.ask())
+        probes, _, (proxies, routes) = await asyncio.gather(
+            probed(endpoints),
+            reflectors.ask(),
+            try_routes(self._client, self._routes, self._account.access, self._profile.settings.proxy.mode),
+        )
         return judged(
             Survey(
                 str(self._server),
@@ -81,7 +91,9 @@ class DiagnosisFacade:
                 reflectors.seen,
                 self._host_endpoints(),
                 self._port_mapping.view,
-                relays=nearest_first(RelayView(*each) for each in self._peers.relays.reach),
+                proxies,
+                routes,
+                nearest_first(RelayView(*each) for each in self._peers.relays.reach),
             )
         )
 

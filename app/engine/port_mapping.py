@@ -147,7 +147,7 @@ class PortMapping:
                 reason = str(error)
                 logger.debug("port mapping: %s: %s", gateway.address, reason)
             else:
-                self._show(_view(self._opening))
+                self._show(mapping_view(self._opening))
                 return
         self._opening = None
         self._show(PortMappingView(MappingStatus.NONE, reason=reason))
@@ -209,7 +209,8 @@ def _close(requests: RouterRequests, opening: Opening) -> None:
         logger.info("port mapping: it stays open for at most %d s: %s", opening.lifetime, error)
 
 
-def _view(opening: Opening) -> PortMappingView:
+def mapping_view(opening: Opening) -> PortMappingView:
+    """An open port as it is shown."""
     address = ip_address(opening.outside.host)
     is_behind = any(address in network for network in _NOT_PUBLIC)
     status = MappingStatus.BEHIND_ANOTHER if is_behind else MappingStatus.MAPPED

@@ -26,7 +26,7 @@ def test_every_verb_leads_to_a_function(verb: object) -> None:
 def test_every_verb_stands_in_the_help_and_has_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     overview = build_parser().format_help()
     for verb in VERBS:
-        assert f"  {verb.name:<12}{verb.summary}" in overview
+        assert f"  {verb.name:<13}{verb.summary}" in overview
         with pytest.raises(SystemExit, match="0"):
             build_parser().parse_args([verb.name, "--help"])
         assert capsys.readouterr().out.startswith(f"usage: buri {verb.name} ")
