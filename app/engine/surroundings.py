@@ -6,6 +6,7 @@ Owned by engine/engine.py, which is called back once things have settled.
 import asyncio
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -18,8 +19,17 @@ SETTLE = 0.5
 LOOK_INTERVAL = 10.0
 """Seconds between two looks at the clocks."""
 SLEPT = 10.0
-"""Seconds by which the wall clock must have run ahead to mean that the computer slept."""
+"""Seconds by which a clock that counts sleep must have run ahead of the loop's, which does not."""
 _READ_SIZE = 65_536
+
+
+def waking_and_sleeping() -> float:
+    """Seconds by a clock that goes on while the computer sleeps.
+
+    Linux has one that nobody sets. Elsewhere it is the wall clock, and one that was set looks like sleep: then
+    everything is looked after once in vain.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.time()
 
 
 class Surroundings:
@@ -41,7 +51,7 @@ class Surroundings:
             logger.warning("changes of the network can't be watched: %s", error)
         if self._socket is not None:
             loop.add_reader(self._socket.fileno(), self._read)
-        self._ahead = time.time() - loop.time()
+        self._ahead = waking_and_sleeping() - loop.time()
         self._look = loop.call_later(LOOK_INTERVAL, self._look_at_clocks)
 
     def stop(self) -> None:
@@ -69,9 +79,8 @@ class Surroundings:
         self._timer = asyncio.get_running_loop().call_later(SETTLE, self._on_change)
 
     def _look_at_clocks(self) -> None:
-        """A clock that was set looks like sleep; then everything is looked after once in vain."""
         loop = asyncio.get_running_loop()
-        ahead = time.time() - loop.time()
+        ahead = waking_and_sleeping() - loop.time()
         if abs(ahead - self._ahead) > SLEPT:
             self._on_wake()
         self._ahead = ahead
