@@ -3,6 +3,7 @@
 Every router has `wan` outside and `lan` inside, lets answers in and nothing else, for IPv4 and IPv6.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 
 
@@ -141,6 +142,54 @@ table inet blocking_{protocol}_{port} {{
     {protocol} sport {port} drop
   }}
 }}
+"""
+
+
+def separating(hosts: Sequence[str]) -> str:
+    """A rule set that lets no UDP through between those inside and these hosts; `table inet separating` names it."""
+    each = ", ".join(hosts)
+    return f"""
+table inet separating {{
+  chain forward {{
+    type filter hook forward priority filter - 2;
+    meta l4proto udp ip saddr {{ {each} }} drop
+    meta l4proto udp ip daddr {{ {each} }} drop
+  }}
+}}
+"""
+
+
+PORT_MAPPING = """
+table inet port_mapping {
+  chain forward { type filter hook forward priority filter - 1; jump miniupnpd; }
+  chain prerouting { type nat hook prerouting priority dstnat - 1; jump prerouting_miniupnpd; }
+  chain postrouting { type nat hook postrouting priority srcnat - 1; jump postrouting_miniupnpd; }
+  chain miniupnpd { }
+  chain prerouting_miniupnpd { }
+  chain postrouting_miniupnpd { }
+}
+"""
+"""The chains that miniupnpd fills."""
+
+
+def miniupnpd_settings(outside: str, pcp: bool) -> str:
+    """The configuration file of a miniupnpd that opens ports at `outside`, empty for its own address."""
+    external = f"ext_ip={outside}" if outside else ""
+    return f"""ext_ifname=wan
+{external}
+listening_ip=lan
+enable_upnp=yes
+enable_natpmp={"yes" if pcp else "no"}
+secure_mode=yes
+system_uptime=no
+upnp_table_name=port_mapping
+upnp_nat_table_name=port_mapping
+upnp_forward_chain=miniupnpd
+upnp_nat_chain=prerouting_miniupnpd
+upnp_nat_postrouting_chain=postrouting_miniupnpd
+uuid=3f9a9c12-7b1c-4e0e-9d4d-000000000001
+allow 1024-65535 0.0.0.0/0 1024-65535
+deny 0-65535 0.0.0.0/0 0-65535
 """
 
 

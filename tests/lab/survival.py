@@ -45,22 +45,11 @@ class Stage:
 
     def block_direct(self) -> None:
         """Ben's router lets no UDP through between him and where Anna may be."""
-        hosts = ", ".join(router.outer.ipv4 for router in (self.home, self.cafe, self.phone))
-        self.office.namespace.nft(
-            f"""
-            table inet blocked {{
-              chain forward {{
-                type filter hook forward priority filter - 2;
-                meta l4proto udp ip saddr {{ {hosts} }} drop
-                meta l4proto udp ip daddr {{ {hosts} }} drop
-              }}
-            }}
-            """
-        )
+        self.office.separate(self.home, self.cafe, self.phone)
 
     def free_direct(self) -> None:
         """The rule goes away."""
-        self.office.namespace.nft("delete table inet blocked")
+        self.office.join_again()
 
     def give_new_lease(self) -> None:
         """Anna's cable gets another address of the same network."""

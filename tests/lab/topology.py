@@ -19,10 +19,23 @@ from typing import Self
 
 from tests.lab.machines import NOBODY, Addresses, Computer, Machine, MediationServer, RelayMachine
 from tests.lab.namespace import Namespace, sweep
-from tests.lab.nat import Nat, blocking, forwarding, letting_through, lossy, rules
+from tests.lab.nat import (
+    PORT_MAPPING,
+    Nat,
+    blocking,
+    forwarding,
+    letting_through,
+    lossy,
+    miniupnpd_settings,
+    rules,
+    separating,
+)
+from tests.lab.processes import Process, tool
 
 INTERNET4 = "203.0.113.0/24"
 INTERNET6 = "2001:db8::/64"
+PUBLIC4 = "192.0.3"
+"""The network of the addresses that routers which open ports have besides."""
 
 
 class Segment:
@@ -99,6 +112,7 @@ class Router:
         self.nat = nat
         self._added = ""
         self._restarts = 0
+        self._miniupnpd: Process | None = None
         self.segment: Segment
         self.outer = outside.segment.attach(namespace, "wan")
         self._hairpin = self.outer.ipv4 if hairpin else None
@@ -129,6 +143,34 @@ class Router:
         """PROXY_ONLY: let TCP through to this endpoint."""
         self._add(letting_through(address, port))
 
+    def separate(self, *others: "Router") -> None:
+        """Let no UDP through between those inside and those behind the others, until `join_again`."""
+        self.namespace.nft(separating([other.outer.ipv4 for other in others]))
+
+    def join_again(self) -> None:
+        """The opposite of `separate`."""
+        self.namespace.nft("delete table inet separating")
+
+    def open_ports_on_request(self, pcp: bool = True) -> None:
+        """Run miniupnpd: computers inside may have ports opened by UPnP, and by PCP and NAT-PMP unless forbidden.
+
+        It opens none at an address that is not public; on the internet it has one that exists in the lab alone.
+        """
+        outside = ""
+        if isinstance(self.outside, Internet):
+            outside = f"{PUBLIC4}.{self.outer.ipv4.rpartition('.')[2]}"
+            self.namespace.ip(f"address add {outside}/32 dev wan")
+            self.outside.add_route(IPv4Network(outside), self.outer.ipv4)
+        (self.namespace.folder / "miniupnpd.conf").write_text(miniupnpd_settings(outside, pcp))
+        self._add(PORT_MAPPING)
+        self._start_miniupnpd()
+
+    def _start_miniupnpd(self) -> None:
+        folder = self.namespace.folder
+        words = (tool("miniupnpd"), "-d", "-f", str(folder / "miniupnpd.conf"), "-P", str(folder / "miniupnpd.pid"))
+        self._miniupnpd = self.namespace.start("miniupnpd", *words)
+        self._miniupnpd.wait_for_output("HTTP listening")
+
     def _add(self, rule: str) -> None:
         self._added += rule
         self.namespace.nft(rule)
@@ -136,8 +178,12 @@ class Router:
     def reboot(self) -> None:
         """Forget every mapping, as after a power cut: the rule set and the connection table are made anew."""
         self._restarts += 1
+        if self._miniupnpd is not None:
+            self._miniupnpd.kill9()
         self.namespace.run("conntrack", "--flush")
         self.namespace.nft("flush ruleset\n" + rules(self.nat, self._hairpin, self._restarts) + self._added)
+        if self._miniupnpd is not None:
+            self._start_miniupnpd()
 
 
 class Lab:
