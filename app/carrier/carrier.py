@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Final, Never
 
 from app.base.backoff import Backoff
+from app.base.streams import reason_of
 from app.base.tasks import Tasks
 from app.carrier.loopback import Loopback
 from app.carrier.watch import PATIENCE, Verdict, Watch
@@ -23,7 +24,7 @@ from app.protocol.relay_stream import Train, TrainReader, belongs_on_stream, fra
 from app.protocol.train_queue import TrainQueue
 from app.protocol.wire import DatagramType, RemoteProtocolError
 from app.transport.http_connect import ProxyError
-from app.transport.race import RoutesFailedError, race, reason_of
+from app.transport.race import RoutesFailedError, race
 from app.transport.routes import Dialler
 from app.transport.stream import Stream
 from app.transport.train_writer import TrainWriter

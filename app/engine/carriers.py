@@ -10,9 +10,9 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from app.base.backoff import Backoff
 from app.base.program import environment, program
@@ -88,7 +88,7 @@ class Carriers:
         tasks: Tasks,
         pump_port: Callable[[], int | None],
         routes: Callable[[Target], Awaitable[Sequence[Route]]],
-        on_through: Callable[[Target, Route], None],
+        on_through: Callable[[Route], Coroutine[Any, Any, None]],
         on_stream: Callable[[int, Endpoint | None], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -151,16 +151,20 @@ class Carriers:
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
-            try:
-                await self._run(carrier)
-                carrier.reason = carrier.reason or "the carrier ended"
-            except (OSError, ValueError) as error:
-                logger.warning("carrier: %s", error)
-                carrier.reason = "the carrier does not run"
+            await self._try_run(carrier)
             self._lost(carrier)
             attempt = 0 if clock() - began > STEADY else attempt
             await asyncio.sleep(BACKOFF.delay(attempt, random.random()))
             attempt += 1
+
+    async def _try_run(self, carrier: _Carrier) -> None:
+        """A boundary: whatever one process runs into, the next one is tried."""
+        try:
+            await self._run(carrier)
+            carrier.reason = carrier.reason or "the carrier ended"
+        except Exception:
+            logger.exception("the carrier failed")
+            carrier.reason = "the carrier does not run"
 
     async def _run(self, carrier: _Carrier) -> None:
         """One process, from its start to its end. Raises OSError if it can't be started, ValueError at nonsense."""
@@ -199,7 +203,7 @@ class Carriers:
                 carrier.route, carrier.reason, carrier.failure = report.route, "", None
                 logger.info("relay %d: reached by %s", carrier.number, report.route)
                 if report.route in carrier.routes:
-                    self._on_through(carrier.target, carrier.routes[report.route])
+                    self._tasks.start("route", self._on_through(carrier.routes[report.route]))
                 self._on_stream(carrier.number, Endpoint(HOST, carrier.port))
                 self._on_change()
             case Lost() | Failed():

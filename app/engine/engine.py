@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from app.base.tasks import Tasks
 from app.engine.account import OwnAccount
 from app.engine.candidates import ListAddresses, OwnAddresses, host_endpoints, read_addresses, resolve_ports
+from app.engine.carriers import Carriers
 from app.engine.chat_facade import ChatFacade
 from app.engine.chat_store import ChatStore
 from app.engine.contacts import Contacts
@@ -120,6 +121,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
             helper, timing, self._tasks, self._interface_up, self._interface_down, self._notified, changed
         )
         self._peers = self._make_peers()
+        self._carriers = self._make_carriers()
         self._port_mapping = PortMapping(
             self._tasks,
             profile.settings.port_mapping,
@@ -157,6 +159,18 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
             self._deadlines.changed,
         )
 
+    def _make_carriers(self) -> Carriers:
+        relays = self._peers.relays
+        relays.streams = carriers = Carriers(
+            self._tasks,
+            lambda: self._helper.interface.udp_port if self._helper.interface is not None else None,
+            self._routes.to,
+            self._routes.through,
+            relays.stream_opened,
+            self._publisher.changed,
+        )
+        return carriers
+
     def _make_conversations(self) -> Conversations:
         file = self._profile.chat_file(self._identity.public, self._server)
         store = ChatStore(file, self._identity, keep_history=self._account.keeps_chat)
@@ -183,6 +197,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
                 self._peers,
                 self._conversations,
                 self._port_mapping,
+                self._carriers,
             )
         )
 
@@ -207,6 +222,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         async with self._switching:
             await self._disconnect()
         await self._helper.close()
+        await self._carriers.close()
         await closing
         self._refresh.close()
         self._deadlines.close()
@@ -356,6 +372,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
             self._hosts_before = hosts
             self._client.network_changed({each.address for each in self._addresses.now()})
             self._peers.network_changed()
+            self._carriers.network_changed()
             self._port_mapping.network_changed()
         else:
             self._peers.reflectors.forget()
@@ -366,6 +383,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         self._hosts_before = self._host_endpoints()
         self._client.reconnect()
         self._peers.network_changed(renew_keys=True)
+        self._carriers.network_changed()
         self._port_mapping.network_changed()
 
     def _host_endpoints(self) -> list[Endpoint]:

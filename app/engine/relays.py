@@ -54,6 +54,10 @@ class Streams(Protocol):
         """The stream to the relay of this number is not needed any more."""
         ...
 
+    def route_of(self, access: Endpoint) -> str:
+        """The route of the stream behind an endpoint of this computer, in plain words."""
+        ...
+
 
 class RelayReach(NamedTuple):
     """How far one relay is, in seconds; None where it does not answer."""
@@ -285,6 +289,10 @@ class Relays:
         if not endpoint.relay:
             return ""
         return next((each.place for each in self._relays.values() if endpoint.plain in each.accesses), "")
+
+    def route(self, endpoint: Endpoint) -> str:
+        """By which route the stream at this end of a path leads, in plain words; empty if it is none."""
+        return self.streams.route_of(endpoint.plain) if self.streams is not None and endpoint.relay else ""
 
     def number(self, endpoint: Endpoint) -> int | None:
         """The number of the relay at this end of a path."""

@@ -205,6 +205,7 @@ class PeerViews:
             path=None if path is None else path_kind(path),
             endpoint="" if path is None else str(path.endpoint),
             relay="" if path is None else self._peers.relays.place(path.endpoint),
+            route="" if path is None else self._peers.relays.route(path.endpoint),
             latency=None if path is None or path.round_trip == math.inf else path.round_trip,
             suite=session.suite if session is not None else 0,
             keys_since=session.established_at + self._clock if session is not None else None,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.engine.account import OwnAccount
+from app.engine.carriers import Carriers
 from app.engine.contacts import Contacts
 from app.engine.conversations import Conversations
 from app.engine.errors import engine_error, problem_of
@@ -41,6 +42,7 @@ class Parts:
     peers: Peers
     conversations: Conversations
     port_mapping: PortMapping
+    carriers: Carriers
 
 
 class Snapshots:
@@ -141,6 +143,7 @@ def _counters(parts: Parts) -> tuple[tuple[str, int], ...]:
     if parts.helper.dropped:
         counted["helper-request-dropped"] = parts.helper.dropped
     counted.update(parts.conversations.counters)
+    counted.update({f"carrier-{name}": count for name, count in parts.carriers.counters.items()})
     return tuple(sorted(counted.items()))
 
 

@@ -6,12 +6,12 @@ engine and the carrier.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from app.base.streams import reason_of
 from app.transport.routes import Dialler, Route, Target
 from app.transport.stream import Stream
 
@@ -39,15 +39,6 @@ class RoutesFailedError(OSError):
     def __init__(self, failures: dict[Route, OSError]) -> None:
         super().__init__("; ".join(f"{route}: {reason_of(error)}" for route, error in failures.items()) or "no route")
         self.failures = failures
-
-
-def reason_of(error: OSError) -> str:
-    """The system's words: asyncio's own texts hold addresses in their place, and gaierror's numbers are no errno."""
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
 
 
 async def race(

@@ -25,19 +25,22 @@ class Scene:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.told: asyncio.Queue[tuple[int, Endpoint | None]] = asyncio.Queue()
-        self.through: list[tuple[Target, Route]] = []
+        self.through: list[Route] = []
         self.tasks = Tasks()
         self.carriers = Carriers(
             self.tasks,
             lambda: int(sock.getsockname()[1]),
             self._routes,
-            lambda target, route: self.through.append((target, route)),
+            self._note_through,
             lambda number, endpoint: self.told.put_nowait((number, endpoint)),
             lambda: None,
         )
 
     async def _routes(self, target: Target) -> Sequence[Route]:
         return (TCP,)
+
+    async def _note_through(self, route: Route) -> None:
+        self.through.append(route)
 
     async def opened(self, number: int = 0) -> Endpoint:
         """The endpoint that is told next."""
@@ -91,7 +94,7 @@ def test_a_relay_that_is_wanted_is_reached_at_an_endpoint_of_this_computer() -> 
             assert len(carriers_of_this_process()) == 1
             assert scene.carriers.views() == (CarrierView(0, "TCP", "", None),)
             assert scene.carriers.route_of(endpoint) == "TCP"
-            assert scene.through == [(Target("127.0.0.1", relay.port, 0), TCP)]
+            assert scene.through == [TCP]
             scene.carriers.unwanted(0)
             await relay.until("relay_streams_ended")
             assert scene.carriers.views() == ()
