@@ -31,9 +31,12 @@ from tests.lab.nat import (
     separating,
 )
 from tests.lab.processes import Process, tool
+from tests.lab.proxy import Authentication, Proxy
 
 INTERNET4 = "203.0.113.0/24"
 INTERNET6 = "2001:db8::/64"
+LOWEST_OPEN_PORT = "ipv4/ip_unprivileged_port_start"
+"""With 443 a server without privileges has the web's port, as the capability in its systemd unit gives it."""
 PUBLIC4 = "192.0.3"
 """The network of the addresses that routers which open ports have besides."""
 
@@ -253,6 +256,7 @@ class Lab:
     ) -> MediationServer:
         """A computer on the internet for the mediation server; it is set up and runs when this returns."""
         namespace = self.namespace(name)
+        namespace.set_kernel(LOWEST_OPEN_PORT, value=443)
         server = MediationServer(namespace, self.internet.segment.attach(namespace, "eth0"))
         server.set_up(*relays, own_relay=own_relay)
         server.go()
@@ -261,10 +265,18 @@ class Lab:
     def relay(self, name: str = "relay", loss: float = 0.0) -> RelayMachine:
         """A computer on the internet for a relay; it runs when this returns. Servers that know it are made after it."""
         namespace = self.namespace(name)
+        namespace.set_kernel(LOWEST_OPEN_PORT, value=443)
         relay = RelayMachine(namespace, self.internet.segment.attach(namespace, "eth0", loss))
         relay.set_up()
         relay.go()
         return relay
+
+    def proxy(self, name: str = "proxy", authentication: Authentication = Authentication.NONE) -> Proxy:
+        """A computer on the internet with an HTTP proxy; it runs when this returns."""
+        namespace = self.namespace(name)
+        proxy = Proxy(namespace, self.internet.segment.attach(namespace, "eth0"))
+        proxy.go(authentication)
+        return proxy
 
     def logs(self) -> Iterator[tuple[str, str]]:
         """Name and text of every log that holds anything."""
