@@ -46,9 +46,11 @@ MAX_HALF_OPEN: Final = 256
 BUSY_HALF_OPEN: Final = 32
 """From this many unfinished agreements on, a HELO needs a cookie."""
 MAX_HALF_OPEN_OF_HOST: Final = 8
-"""Unfinished agreements with one IP address, so that one host can't take all places."""
+"""Unfinished agreements with one IP address, or over one relay id, so that one host can't take all places."""
 MAX_ANSWERS: Final = 16
 """Different HELO OKs that an initiator follows; more are dropped."""
+BUSY_OF_HOST: Final = 4
+"""From so many of one host on its HELO needs a cookie: whoever forges its address can't keep it out."""
 RETRANSMISSION: Final = (0.25, 0.5, 1.0)
 """Seconds between repetitions; the last one goes on."""
 GIVE_UP_AFTER: Final = 15.0
@@ -168,7 +170,8 @@ class _HalfOpen:
     keys: _Keys
     local_index: int
     remote_index: int
-    host: str
+    origin: tuple[str, int]
+    """The host and, over a relay, the relay id: peers that share a relay are not one host."""
     expires: float
     hello_ok: list[bytes]
     auth_ok: list[bytes] | None = None
@@ -303,8 +306,9 @@ class PeerHandshakes:
         sender, payload = fragment.sender, fragment.payload
         if len(payload) <= COOKIE_LENGTH:
             raise RemoteProtocolError("hello shorter than a cookie")
-        unfinished = [each.host for each in self._half_open.values() if each.auth_ok is None]
-        busy = len(unfinished) >= BUSY_HALF_OPEN
+        unfinished = [each.origin for each in self._half_open.values() if each.auth_ok is None]
+        origin = (endpoint.host, endpoint.relay)
+        busy = len(unfinished) >= BUSY_HALF_OPEN or unfinished.count(origin) >= BUSY_OF_HOST
         if busy and not self._cookies.holds(payload[:COOKIE_LENGTH], endpoint, sender, now):
             if fragment.number == 0:
                 cookie = self._cookies.cookie(endpoint, sender, now)
@@ -315,8 +319,8 @@ class PeerHandshakes:
             return
         name = sha256(sender.to_bytes(4, "big") + whole).digest()
         if name not in self._by_hello:
-            if unfinished.count(endpoint.host) >= MAX_HALF_OPEN_OF_HOST:
-                raise RemoteProtocolError("hello of a host that leaves too many unfinished")
+            if unfinished.count(origin) >= MAX_HALF_OPEN_OF_HOST:
+                self._forget_oldest_of(origin)
             self._answer_hello(name, sender, whole, endpoint, now)
         self._output.extend((endpoint, each) for each in self._half_open[self._by_hello[name]].hello_ok)
 
@@ -335,7 +339,7 @@ class PeerHandshakes:
             keys=_Keys(agreement, initiator=False, indexes=_indexes(sender, index)),
             local_index=index,
             remote_index=sender,
-            host=endpoint.host,
+            origin=(endpoint.host, endpoint.relay),
             expires=now + HALF_OPEN_LIFETIME,
             hello_ok=cut_message(Kind.HELO_OK, index, sender, answer),
         )
@@ -351,6 +355,14 @@ class PeerHandshakes:
             self._half_open.popitem(last=False)
         if len(self._half_open) < before:
             self._by_hello = {name: index for name, index in self._by_hello.items() if index in self._half_open}
+
+    def _forget_oldest_of(self, origin: tuple[str, int]) -> None:
+        """Whoever means it has come to AUTH by now."""
+        for name, index in self._by_hello.items():
+            half_open = self._half_open[index]
+            if half_open.origin == origin and half_open.auth_ok is None:
+                del self._half_open[index], self._by_hello[name]
+                return
 
     def _receive_auth(self, half_open: _HalfOpen, sender: int, whole: bytes, endpoint: Endpoint) -> None:
         if sender != half_open.remote_index:
