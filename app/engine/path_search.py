@@ -4,11 +4,11 @@ Nobody can be told where the computer behind such a router, the *hard* side, is 
 endpoint for all, but its router lets in only whom it has sent to. Both have a tunnel over a relay already::
 
     hard                                            easy
-      open SOCKETS sockets, ask reflectors
-      through some: which ports does the router give now?
+      open some sockets, ask a reflector
+      through them: which ports does the router give now?
       SearchOffer host, ports              ->       (in the tunnel, as the answer)
                                           <-        SearchAnswer BEGIN, the endpoint
-      a check from each socket to it       ->       (lost, but the hard side's router now has
+      a check from each of many to it      ->       (lost, but the hard side's router now has
                                                     as many mappings that let the easy side in)
                                           <-        a check to each of the ports guessed
       the socket where one comes in is kept, the others are closed; it checks back, and the path is found as any other
@@ -37,7 +37,7 @@ from app.engine.peer_link import PeerLink
 from app.engine.timing import Timing
 from app.ipc.schema import Request, UseSockets
 from app.protocol.messages import CandidateKind, Introduced
-from app.protocol.port_guess import SOCKETS, allowance, guessed_ports
+from app.protocol.port_guess import SOCKETS, allowance, guessed_ports, sockets_needed
 from app.protocol.tunnel_message import SearchAnswer, SearchOffer, SearchVerdict, encode
 from app.protocol.wire import MAX_EXTRA_SOCKETS, Address, Endpoint, format_address
 
@@ -250,7 +250,8 @@ class PathSearches:
         known.failures += 1
 
     async def _look_for(self, link: PeerLink, known: _Searched) -> SearchOutcome:
-        answer = await self._offer(link, self._open_sockets(OBSERVING_SOCKETS))
+        host, ports = await self._latest_mappings()
+        answer = await self._offer(link, host, ports)
         if answer is None:
             return SearchOutcome.NO_ANSWER
         if answer.verdict is not SearchVerdict.BEGIN:
@@ -258,7 +259,7 @@ class PathSearches:
         allowed = allowance(answer.host, known.observed_host) if answer.port else 0
         if not allowed:
             return SearchOutcome.REFUSED
-        places = [Endpoint(answer.host, answer.port, 0, each) for each in self._open_sockets(SOCKETS)]
+        places = [Endpoint(answer.host, answer.port, 0, each) for each in self._open_sockets(sockets_needed(ports))]
         for _ in range(min(KNOCK_ROUNDS, allowed // SOCKETS)):
             ends = self._now() + ROUND_INTERVAL
             await self._send_checks(link, places, KNOCKS_PER_TICK, lambda: not known.socket)
@@ -282,12 +283,14 @@ class PathSearches:
             link.forget_socket(known.socket)
             known.socket = 0
 
-    async def _offer(self, link: PeerLink, sockets: Sequence[int]) -> SearchAnswer | None:
-        observed = await self._reflectors.ask_through(sockets)
-        seen = list(of_family(self._reflectors.seen, ipv6=False).values())
-        latest = list(observed) or seen
+    async def _latest_mappings(self) -> tuple[str, tuple[int, ...]]:
+        """The own router's address and the ports that it gives at the moment, oldest first."""
+        observed = await self._reflectors.ask_through(self._open_sockets(OBSERVING_SOCKETS))
+        latest = observed or tuple(of_family(self._reflectors.seen, ipv6=False).values())
         host = latest[-1].host
-        ports = tuple(each.port for each in latest if each.host == host)
+        return host, tuple(each.port for each in latest if each.host == host)
+
+    async def _offer(self, link: PeerLink, host: str, ports: tuple[int, ...]) -> SearchAnswer | None:
         offer = SearchOffer(secrets.randbits(63), host, ports)
         answered: asyncio.Future[SearchAnswer] = asyncio.get_running_loop().create_future()
         self._offered = (offer.search, answered)

@@ -1,8 +1,8 @@
 """Which outside ports of a router to try whose mappings depend on the destination (RFC 4787 section 4.1).
 
-Such a router gives each destination another port, which nobody can ask it for. If its owner opens SOCKETS of them
-towards us and we try port after port, one is soon met: of the 64,512 ports from 1024 on, 2,048 random ones miss 256
-mappings once in 3,900 times (the birthday problem). Many routers need less luck: they count ports up, or serve a
+Such a router gives each destination another port, which nobody can ask it for. If its owner opens many of
+them towards us and we try port after port, one is soon met: of the 64,512 ports from 1024 on, 2,048 random ones miss
+256 mappings once in 3,900 times (the birthday problem). Many routers need less luck: they count ports up, or serve a
 customer from a block of them (RFC 7422).
 
 Pure; used by engine/path_search.py.
@@ -19,6 +19,8 @@ from app.protocol.wire import RemoteProtocolError, checked_endpoint
 
 SOCKETS: Final = 256
 """Mappings that the side behind such a router opens."""
+FEW_SOCKETS: Final = 64
+"""The same, where its ports lie close together: they may be all that its customer has."""
 MAX_GUESSES: Final = 2_048
 """Ports that the other side tries at most."""
 MAX_UNSEEN_GUESSES: Final = 512
@@ -33,7 +35,7 @@ _NEVER_BY_HEARSAY: Final = tuple(
 """Private addresses: nobody shall make us look for ports in our own network."""
 _MAX_STEP: Final = 16
 """A router that counts up leaves no more between two mappings, those of its other computers included."""
-_SEQUENCE: Final = SOCKETS + 64
+_SEQUENCE: Final = FEW_SOCKETS + 64
 _NEIGHBOURHOOD: Final = 2_048
 """A block of ports is rarely larger."""
 _NEIGHBOURS: Final = 512
@@ -50,6 +52,11 @@ def allowance(host: str, observed_host: str) -> int:
     if str(address) == observed_host:
         return MAX_GUESSES
     return 0 if any(address in network for network in _NEVER_BY_HEARSAY) else MAX_UNSEEN_GUESSES
+
+
+def sockets_needed(observed: Sequence[int]) -> int:
+    """How many mappings the side behind the router should open."""
+    return FEW_SOCKETS if _are_close(observed) else SOCKETS
 
 
 def guessed_ports(observed: Sequence[int], count: int, random: Random) -> list[int]:
@@ -70,10 +77,14 @@ def _counted_up(observed: Sequence[int]) -> Iterator[int]:
 
 def _nearby(observed: Sequence[int], random: Random) -> list[int]:
     """Ports of the block that those observed seem to be of, if they are close to each other."""
-    if len(observed) < 2 or max(observed) - min(observed) >= _NEIGHBOURHOOD:
+    if not _are_close(observed):
         return []
     block = range(max(observed) - _NEIGHBOURHOOD + 1, min(observed) + _NEIGHBOURHOOD)
     return random.sample(block, min(_NEIGHBOURS, len(block)))
+
+
+def _are_close(observed: Sequence[int]) -> bool:
+    return len(observed) > 1 and max(observed) - min(observed) < _NEIGHBOURHOOD
 
 
 def _anywhere(count: int, random: Random) -> list[int]:

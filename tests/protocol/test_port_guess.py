@@ -13,16 +13,16 @@ from app.protocol.port_guess import (
     LAST_PORT,
     MAX_GUESSES,
     MAX_UNSEEN_GUESSES,
-    SOCKETS,
     allowance,
     guessed_ports,
+    sockets_needed,
 )
 from app.protocol.wire import Endpoint
 from tests.virtual_internet import Router
 
 PORTS = st.integers(1, 65_535)
 EASY = Endpoint("198.51.100.2", 40_000)
-REFLECTORS = [Endpoint("203.0.113.1", port) for port in (12_975, 12_976)]
+REFLECTOR = Endpoint("203.0.113.1", 12_975)
 
 
 @given(st.lists(PORTS, max_size=8), st.integers(0, 4_000), st.integers(0, 2**32))
@@ -39,7 +39,7 @@ def test_a_router_that_counts_is_followed_first(start: int, step: int, used_by_o
     for each in used_by_others:
         observed.append(observed[-1] + step * each)
     guesses = guessed_ports(observed, 100, Random(1))
-    assert guesses[:SOCKETS] == [observed[-1] + step * each for each in range(1, 101)]
+    assert guesses == [observed[-1] + step * each for each in range(1, 101)]
 
 
 @given(st.integers(4_000, 60_000), st.integers(0, 200), st.integers(300, 511))
@@ -99,8 +99,8 @@ def tries_until_met(ports: Iterator[int], random: Random, limit: int) -> int:
     """How many guesses it takes until one passes the hard side's router; `limit` if none does."""
     router = Router("203.0.113.9", symmetric=True, ports=ports)
     inside = (Endpoint("192.168.1.2", port) for port in count(30_000))
-    observed = [router.outbound(next(inside), each).port for each in REFLECTORS]
-    for _ in range(SOCKETS):
+    observed = [router.outbound(next(inside), REFLECTOR).port for _ in range(3)]
+    for _ in range(sockets_needed(observed)):
         router.outbound(next(inside), EASY)
     allowed = {port for port, destination in router.permissions if destination == EASY}
     guesses = guessed_ports(observed, limit, random)
