@@ -34,6 +34,7 @@ LAB_PROGRAMS = {"ip": "iproute2", "nft": "nftables", "conntrack": "conntrack", "
 TEST_PROGRAMS = {
     "iperf3": "iperf3",
     "turnutils_stunclient": "coturn",
+    "miniupnpd": "miniupnpd-nftables",
     "gnome-keyring-daemon": "gnome-keyring",
     "dbus-run-session": "dbus-daemon",
     "openssl": "openssl",
@@ -46,6 +47,8 @@ TEST_PROGRAMS = {
     "/usr/libexec/at-spi-bus-launcher": "at-spi2-core",
 }
 """Programs that Buri is tested against, and those of a desktop that nobody sees."""
+SERVICES = {"coturn": "coturn", "miniupnpd-nftables": "miniupnpd"}
+"""Packages that would start a service at each start of the computer, and the service."""
 WINDOW_LIBRARIES = {
     "libglib-2.0.so.0": "libglib2.0-0",
     "libGL.so.1": "libgl1",
@@ -218,8 +221,9 @@ def services_kept_down(root: Sequence[str], packages: Sequence[str]) -> Iterator
     finally:
         if ours:
             run_quietly([*root, "rm", "-f", str(policy)])
-    if "coturn" in packages and Path("/run/systemd/system").exists():
-        run_quietly([*root, "systemctl", "disable", "--now", "coturn"])
+    enabled = [service for package, service in SERVICES.items() if package in packages]
+    if enabled and Path("/run/systemd/system").exists():
+        run_quietly([*root, "systemctl", "disable", "--now", *enabled])
 
 
 def require_lab() -> None:
