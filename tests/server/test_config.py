@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.server.config import Config, ConfigError, ServerFolder, parse_config
 from app.server.limits import Policy, RateLimits
+from app.server.relay.secret import parse_secret
 
 SMALLEST = "[server]\nname='s'\npool='10.1.0.0/16'\n"
 
@@ -52,6 +53,30 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
         folder.read_key()
 
 
+RELAY = """
+[[relays]]
+number = 1
+host = 'relay.example'
+secret = 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8='
+"""
+
+
+def test_relays_elsewhere_are_known_with_their_secrets() -> None:
+    (relay,) = parse_config((SMALLEST + RELAY).encode()).relays
+    assert (relay.port, relay.web_port) == (12975, 0)
+    assert parse_secret(relay.secret) == bytes(range(32))
+
+
+def test_the_relays_secret_is_made_once_for_its_user_alone(tmp_path: Path) -> None:
+    folder = ServerFolder(tmp_path)
+    secret = folder.relay_secret()
+    assert folder.relay_secret() == secret
+    assert folder.relay_secret_file.stat().st_mode & 0o777 == 0o600
+    folder.relay_secret_file.write_text("nonsense")
+    with pytest.raises(ConfigError, match="44 characters"):
+        folder.relay_secret()
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -66,6 +91,11 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
         (SMALLEST + "[policy]\nnetworks-per-account = 65", "networks-per-account"),
         (SMALLEST.replace("/16", "/31"), "prefix"),
         (SMALLEST.replace("'s'", "'\\u202e'").replace("'", '"'), "name"),
+        (SMALLEST + "[relay]\npair-rate = 1", "pair-rate"),
+        (SMALLEST + RELAY.replace("number = 1", "number = 0"), "number"),
+        (SMALLEST + RELAY + RELAY, "number of its own"),
+        (SMALLEST + RELAY.replace("relay.example", "no host"), "host"),
+        (SMALLEST + RELAY.replace("8='", "'"), "44 characters"),
         ("[server", "TOML"),
         ("a" * 70_000, "too large"),
     ],
