@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.protocol.relay import RelayPong, RelayRefusal, RelayRefused, RelayUnknown, decode, encode
+from app.protocol.relay import RelayBound, RelayPong, RelayRefusal, RelayRefused, RelayUnknown, decode, encode
 from app.protocol.wire import MIN_RELAY_ID
 from app.server.limits import RelayLimits
 from app.server.relay.bindings import IDLE_AFTER, MIN_BURST, Bindings, Origin
@@ -250,3 +252,65 @@ def test_words_of_a_relay_and_garbage_get_no_answer(table: Table) -> None:
     for rude in (b"\x82", b"\x82\x93", b"\x82" * 300, encode(RelayPong(bytes(8), bytes(16)))):
         assert table.say(rude, home) is None
     assert table.bindings.counts["relay_words_dropped_malformed"] == 4
+
+
+class Account:
+    """Adds up what goes in and out of a relay, whoever claims to be whom."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._ways = [endpoint(number) for number in (1, 2, 3, 4)]
+        self._parties = [Party(0), Party(1), Party(0, b"a pair of others"), Party(1, b"a pair of others")]
+        self._known = [bytes(40), encode(RelayPong(bytes(8), bytes(16)))]
+        self._received = 0
+
+    def act(self, kind: int, who: int, sender: int, number: int) -> None:
+        """One datagram; `sender` is where it seems to come from."""
+        way, party = self._ways[sender], self._parties[who]
+        match kind:
+            case 0:
+                self._say(party.ping(), way)
+            case 1:
+                pongs = [each for each in self._known if each[:3] == b"\x82\x93\x02"]
+                self._say(party.bind(pongs[number % len(pongs)]), way)
+            case 2:
+                self._say(self._known[number % len(self._known)], way)
+            case 3:
+                relay = MIN_RELAY_ID + number
+                bound = [each for each in self._known if each[:3] == b"\x82\x95\x04"]
+                if bound:
+                    word = decode(bound[number % len(bound)])
+                    assert isinstance(word, RelayBound)
+                    relay = word.relay
+                self._relay(relay.to_bytes(4) + bytes(number), way)
+            case _:
+                self._table.now += number
+
+    def _say(self, word: bytes, way: NotedWay) -> None:
+        self._received += len(word)
+        self._known.append(word)
+        answer = self._table.say(word, way)
+        if answer is not None:
+            way.sent.append(answer)
+            self._known.append(answer)
+
+    def _relay(self, datagram: bytes, way: NotedWay) -> None:
+        bindings, now = self._table.bindings, self._table.now
+        self._received += len(datagram)
+        if not bindings.forward(memoryview(datagram), len(datagram), way.origin, now):
+            relay = int.from_bytes(datagram[:4])
+            answer = bindings.tell_unknown(relay, len(datagram), way.source, now)
+            way.sent += [] if answer is None else [answer]
+
+    def check(self) -> None:
+        """No byte more has gone out than came in."""
+        assert sum(len(datagram) for way in self._ways for datagram in way.sent) <= self._received
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3), st.integers(0, 90)), max_size=80))
+def test_whoever_poses_as_whom_no_more_goes_out_than_came_in(actions: list[tuple[int, int, int, int]]) -> None:
+    """Overheard, repeated and forged, with all tokens of two pairs, from four endpoints."""
+    account = Account(Table())
+    for action in actions:
+        account.act(*action)
+        account.check()
