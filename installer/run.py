@@ -33,6 +33,7 @@ LAB_PROGRAMS = {"ip": "iproute2", "nft": "nftables", "conntrack": "conntrack", "
 """Program and the Debian package that brings it: what computers and routers on one machine need."""
 TEST_PROGRAMS = {
     "iperf3": "iperf3",
+    "squid": "squid",
     "turnutils_stunclient": "coturn",
     "miniupnpd": "miniupnpd-nftables",
     "gnome-keyring-daemon": "gnome-keyring",
@@ -47,7 +48,7 @@ TEST_PROGRAMS = {
     "/usr/libexec/at-spi-bus-launcher": "at-spi2-core",
 }
 """Programs that Buri is tested against, and those of a desktop that nobody sees."""
-SERVICES = {"coturn": "coturn", "miniupnpd-nftables": "miniupnpd"}
+SERVICES = {"coturn": "coturn", "miniupnpd-nftables": "miniupnpd", "squid": "squid"}
 """Packages that would start a service at each start of the computer, and the service."""
 WINDOW_LIBRARIES = {
     "libglib-2.0.so.0": "libglib2.0-0",

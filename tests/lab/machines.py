@@ -228,13 +228,13 @@ class Computer(Machine):
         self._wait_for_socket("helper", self.helper)
         return self.helper
 
-    def start_engine(self, server: MediationServer, *options: str) -> Process:
-        """`buri up`, headless; returns when it takes commands."""
+    def start_engine(self, server: MediationServer, *options: str, extra: Mapping[str, str] | None = None) -> Process:
+        """`buri up`, headless, with `extra` variables; returns when it takes commands."""
         words = self.buri_words(
             *("up", "--server", f"{server.addresses.ipv4}:{server.port}", "--fingerprint", server.fingerprint),
             *("--nickname", self.name, "--key-file", "--log-level", "debug", *options),
         )
-        self.engine = self.start("engine", *words)
+        self.engine = self.start("engine", *words, extra=extra)
         self._wait_for_socket("engine", self.engine)
         return self.engine
 
@@ -244,9 +244,9 @@ class Computer(Machine):
         self.start_engine(server, *options)
         self.wait_until_online()
 
-    def buri(self, *verb: str, timeout: float = 30.0) -> Any:
+    def buri(self, *verb: str, timeout: float = 30.0, given: str | None = None) -> Any:
         """Run `buri VERB ... --json` as the person; gives the decoded answer, or None where there is none."""
-        answer = self.run(*self.buri_words(*verb, "--json"), timeout=timeout)
+        answer = self.run(*self.buri_words(*verb, "--json"), timeout=timeout, given=given)
         return json.loads(answer) if answer.strip() else None
 
     def refused(self, *verb: str) -> tuple[int, str]:
