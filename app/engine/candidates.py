@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from app.engine.timing import Timing
 from app.platform.addresses import LocalAddress, local_addresses
+from app.platform.gateways import Gateway, default_gateways
 from app.protocol import stun
 from app.protocol.messages import MAX_CANDIDATES, Candidate, CandidateKind
 from app.protocol.stun import MessageClass, StunMessage
@@ -228,4 +229,13 @@ def read_addresses() -> list[LocalAddress]:
         return local_addresses()
     except OSError as error:
         logger.warning("own addresses can't be read: %s", error)
+        return []
+
+
+def read_gateways() -> list[Gateway]:
+    """The routers that lead out of this computer's networks; none if the system does not tell."""
+    try:
+        return default_gateways()
+    except OSError as error:
+        logger.warning("own routes can't be read: %s", error)
         return []

@@ -8,11 +8,18 @@ to the part that carries it out. Runs in any asyncio loop, without Qt and withou
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from app.base.tasks import Tasks
 from app.engine.account import OwnAccount
-from app.engine.candidates import ListAddresses, OwnAddresses, host_endpoints, read_addresses, resolve_ports
+from app.engine.candidates import (
+    ListAddresses,
+    OwnAddresses,
+    host_endpoints,
+    read_addresses,
+    read_gateways,
+    resolve_ports,
+)
 from app.engine.carriers import Carriers
 from app.engine.chat_facade import ChatFacade
 from app.engine.chat_store import ChatStore
@@ -45,7 +52,7 @@ from app.engine.surroundings import Surroundings
 from app.engine.timing import Timing
 from app.engine.trust import Trust
 from app.ipc.schema import InterfaceReady, Notification
-from app.platform.gateways import default_gateways
+from app.platform.gateways import Gateway, default_gateways
 from app.protocol.keys import IdentityKey, PublicKey, parse_fingerprint
 from app.protocol.messages import (
     Introduced,
@@ -67,6 +74,8 @@ from app.transport.routes import WEB_PORT
 
 logger = logging.getLogger(__name__)
 
+Place = tuple[tuple[Endpoint, ...], tuple[Gateway, ...]]
+"""This computer's addresses and the routers that lead out: where it is, as far as paths are concerned."""
 MAX_GOSSIP = 64
 """Statements handed on when a tunnel comes up."""
 
@@ -135,7 +144,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         self._refresh = RosterRefresh(self._networks, self._peers, self._conversations, changed)
         self._snapshots = self._make_snapshots()
         self._reading_statistics = False
-        self._hosts_before: Sequence[Endpoint] = ()
+        self._place_before: Place = ((), ())
         self._stopped = False
         self._word_came = asyncio.Event()
         """Wakes those who wait for the server to tell something; never stays set."""
@@ -297,7 +306,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
     # --- what comes from the helper and the peers
 
     def _interface_up(self, ready: InterfaceReady) -> None:
-        self._hosts_before = self._host_endpoints()
+        self._place_before = self._where()
         self._peers.interface_up(ready)
         self._port_mapping.interface_up(ready.udp_port)
 
@@ -367,9 +376,9 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
     def _network_changed(self) -> None:
         """The adapter's own coming and going is none of it."""
         self._addresses.forget()
-        hosts = self._host_endpoints()
-        if hosts != self._hosts_before:
-            self._hosts_before = hosts
+        place = self._where()
+        if place != self._place_before:
+            self._place_before = place
             self._client.network_changed({each.address for each in self._addresses.now()})
             self._peers.network_changed()
             self._carriers.network_changed()
@@ -380,11 +389,14 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
     def _woke(self) -> None:
         """The computer slept: whatever seems connected may be dead, and keys are renewed."""
         self._addresses.forget()
-        self._hosts_before = self._host_endpoints()
+        self._place_before = self._where()
         self._client.reconnect()
         self._peers.network_changed(renew_keys=True)
         self._carriers.network_changed()
         self._port_mapping.network_changed()
+
+    def _where(self) -> Place:
+        return tuple(self._host_endpoints()), tuple(read_gateways())
 
     def _host_endpoints(self) -> list[Endpoint]:
         interface = self._helper.interface
