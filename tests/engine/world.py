@@ -156,7 +156,7 @@ class World:
         home.mkdir()
         profile = Profile(home, home)
         server = ServerAddress("127.0.0.1", fingerprint or self.fingerprint, self.port)
-        profile.change(server=server, nickname=name, suite=suite)
+        profile.change(server=server, nickname=name, suite=suite, port_mapping=False)
         identity = await asyncio.to_thread(IdentityKey.generate)
         helper = HelperStandIn(computer, home / "helper.sock")
         await helper.start()
