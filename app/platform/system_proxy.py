@@ -4,7 +4,6 @@ Asked anew each time, as it changes with the network. May wait for another progr
 for Windows and macOS have never run. Used by engine/server_routes.py.
 """
 
-import ast
 import configparser
 import os
 import re
@@ -37,7 +36,7 @@ def read_system_proxy() -> SystemProxy:
     """What the system says now; nothing if it can't be asked."""
     try:
         return _reader()()
-    except (OSError, ValueError, SyntaxError, subprocess.SubprocessError, configparser.Error):
+    except (OSError, ValueError, subprocess.SubprocessError, configparser.Error):
         return SystemProxy()
 
 
@@ -65,12 +64,12 @@ def _kioslaverc() -> Path:
 
 
 def parse_gsettings(text: str) -> SystemProxy:
-    """What `gsettings list-recursively org.gnome.system.proxy` prints. Raises ValueError or SyntaxError."""
+    """What `gsettings list-recursively org.gnome.system.proxy` prints."""
     values = {}
     for line in text.splitlines():
         schema, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
-        values[f"{schema.removeprefix('org.gnome.system.proxy')}.{name}".strip(".")] = value.removeprefix("@as ")
+        values[f"{schema.removeprefix('org.gnome.system.proxy')}.{name}".strip(".")] = value
     mode = values.get("mode", "'none'").strip("'")
     if mode == "auto":
         return SystemProxy(pac=values.get("autoconfig-url", "").strip("'"))
@@ -78,8 +77,8 @@ def parse_gsettings(text: str) -> SystemProxy:
     host, port = values.get(f"{kind}.host", "").strip("'"), values.get(f"{kind}.port", "0")
     if mode != "manual" or not host or port == "0":
         return SystemProxy()
-    exceptions = ast.literal_eval(values.get("ignore-hosts", "[]"))
-    return SystemProxy(f"{host}:{port}", tuple(str(each) for each in exceptions))
+    exceptions = re.findall(r"'([^']*)'", values.get("ignore-hosts", ""))
+    return SystemProxy(f"{host}:{port}", tuple(exceptions))
 
 
 def parse_kioslaverc(text: str) -> SystemProxy:
