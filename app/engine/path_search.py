@@ -27,6 +27,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Any, Final
 
 from app.base.backoff import Backoff
@@ -92,9 +93,10 @@ _OUTCOME_OF: Final = {
 class _Searched:
     """What is known of one peer."""
 
-    hosts: frozenset[str] = frozenset()
-    """Where the server sees it, and where reflectors saw it, as it says."""
     observed_host: str = ""
+    """Where the server sees it."""
+    outside_hosts: frozenset[str] = frozenset()
+    """Where reflectors saw it over IPv4, as it says; none if no UDP comes through."""
     due: float | None = None
     """When to look whether a search is of use."""
     rest_until: float = _NEVER
@@ -145,15 +147,16 @@ class PathSearches:
     def went_relayed(self, peer: Address, now: float) -> None:
         """The tunnel goes over a relay: if that stays so for a while, look whether a search is of use."""
         known = self._known(peer)
-        known.due = max(now + self._timing.search_patience, known.rest_until)
+        if known.rest_until < inf:
+            known.due = max(now + self._timing.search_patience, known.rest_until)
 
     def introduced(self, message: Introduced, now: float) -> None:
         """What the server tells of a peer. One at another place is another peer."""
         known = self._known(Address(message.peer))
-        hosts = {each.host for each in message.candidates if each.kind is CandidateKind.REFLEXIVE}
-        hosts.add(message.observed_host)
-        if hosts != known.hosts:
-            known.hosts, known.observed_host = frozenset(hosts), message.observed_host
+        reflexive = (each.host for each in message.candidates if each.kind is CandidateKind.REFLEXIVE)
+        outside_hosts = frozenset(host for host in reflexive if ":" not in host)
+        if (message.observed_host, outside_hosts) != (known.observed_host, known.outside_hosts):
+            known.observed_host, known.outside_hosts = message.observed_host, outside_hosts
             self._begin_anew(Address(message.peer), known, now)
 
     def network_changed(self, now: float) -> None:
@@ -235,7 +238,9 @@ class PathSearches:
     # --- the hard side
 
     async def _search(self, link: PeerLink, known: _Searched) -> None:
-        """Of use only if the own router is the hard one."""
+        """Of use only if the own router is the hard one, and the peer is somewhere."""
+        if not known.outside_hosts:
+            return
         await self._reflectors.ask()
         if not self._is_hard():
             known.due = None if self._outside() else self._now() + LOOK_AGAIN
@@ -244,6 +249,12 @@ class PathSearches:
         self._end(link, known, await self._look_for(link, known))
         if not link.is_relayed:
             known.failures = 0
+            return
+        self._rest(known)
+
+    def _rest(self, known: _Searched) -> None:
+        if known.outcome is SearchOutcome.BOTH_HARD:
+            known.rest_until, known.due = inf, None
             return
         pause = _SHORT_PAUSE if known.outcome in (SearchOutcome.BUSY, SearchOutcome.REFUSED) else _FAILURE_PAUSE
         known.rest_until = known.due = self._now() + pause.delay(known.failures, random.random())

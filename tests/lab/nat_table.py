@@ -20,7 +20,7 @@ class Place(Enum):
     PORT_RESTRICTED = "port-restricted"
     SYMMETRIC = "symmetric"
     CARRIER = "carrier"
-    """A symmetric router behind a carrier's symmetric one."""
+    """A symmetric router behind a carrier's, which gives it ports of a small block alone."""
     NO_UDP = "no-udp"
     """A firewall that lets no UDP through."""
 
@@ -62,5 +62,5 @@ def computer_at(place: Place, lab: Lab, name: str) -> Computer:
         return lab.computer(name)
     behind = None
     if place is Place.CARRIER:
-        behind = lab.router(f"{name}-carrier", Nat.SYMMETRIC, ipv6=False)
+        behind = lab.router(f"{name}-carrier", Nat.PORT_BLOCK, network="100.64.0.0/24", ipv6=False)
     return lab.computer(name, behind=lab.router(f"{name}-router", NATS[place], behind=behind, ipv6=False))
