@@ -91,7 +91,7 @@ def _router(survey: Survey, family: str) -> RouterView:
         seen, hosts = fresh.seen, [fresh.host]
     has_address = bool(hosts) or (fresh is not None and not ip_address(fresh.host.host).is_loopback)
     if not seen:
-        return RouterView(family, has_address, udp=False)
+        return RouterView(family, has_address, udp=None if fresh is None else False)
     return RouterView(
         family,
         has_address,
@@ -155,8 +155,8 @@ def described(check: Netcheck) -> list[str]:
 
 def _described_router(router: RouterView) -> list[str]:
     if not router.udp:
-        why = "no reflector answered over UDP" if router.has_address else "not in use here"
-        return [f"{router.family}: {why}"]
+        known = "no reflector answered over UDP" if router.udp is False else "the server has no reflector for it"
+        return [f"{router.family}: {known if router.has_address else 'not in use here'}"]
     if router.keeps_port is not None and router.mapping is not MappingBehaviour.NO_TRANSLATION:
         kept = ", keeps the port" if router.keeps_port else ", gives another port"
     else:

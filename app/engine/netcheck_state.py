@@ -59,8 +59,8 @@ class RouterView:
     """`IPv4` or `IPv6`."""
     has_address: bool
     """This computer has an address of this family that others may reach."""
-    udp: bool
-    """A reflector answered over UDP."""
+    udp: bool | None
+    """A reflector answered over UDP; None if none of this family is known or there is no way to it."""
     mapping: MappingBehaviour = MappingBehaviour.UNKNOWN
     filtering: FilteringBehaviour = FilteringBehaviour.UNKNOWN
     hairpin: bool | None = None

@@ -86,8 +86,8 @@ REMEMBER = """
 """
 LET_ALL_IN = 'iifname "wan" meta l4proto udp dnat ip to udp dport map @owner'
 LET_CONTACTED_IN = 'iifname "wan" ip saddr . udp dport @contacted dnat ip to udp dport map @owner'
-HAIRPIN_IN = 'iifname "lan" ip daddr %s meta l4proto udp meta mark set 1 dnat ip to udp dport map @owner'
-HAIRPIN_OUT = 'oifname "lan" meta mark 1 snat to %s'
+HAIRPIN_IN = 'iifname "lan" ip daddr %s meta l4proto udp dnat ip to udp dport map @owner'
+HAIRPIN_OUT = 'iifname "lan" oifname "lan" ct status dnat snat to %s'
 
 
 def rules(nat: Nat, hairpin: str | None = None, restarts: int = 0) -> str:

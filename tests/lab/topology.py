@@ -53,6 +53,8 @@ class Segment:
         self.network6 = network6
         self._attached = 0
         owner.set_kernel("ipv4/ip_forward", "ipv6/conf/all/forwarding", value=1)
+        if Path("/proc/sys/net/bridge").exists():  # else a router would translate what only passes its bridge
+            owner.set_kernel("bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables", value=0)
         owner.ip("link add lan type bridge mcast_snooping 0", "link set lan up")
         owner.ip(*(f"address add {address} dev lan" for address in self._addresses(1)))
 
