@@ -67,7 +67,9 @@ class ServerRoutes:
         on_change: Callable[[], None] = lambda: None,
         web_port: int = WEB_PORT,
         environment: Mapping[str, str] = os.environ,
+        location: Callable[[], str] = network_location,
     ) -> None:
+        """`environment` and `location` are for tests."""
         self.remembered = dict(remembered or {})
         self.web_port = web_port
         """Where the server takes WebSockets, as far as is known."""
@@ -76,6 +78,7 @@ class ServerRoutes:
         self.dialler = Dialler()
         self._tasks, self._chosen, self._on_change, self._environment = tasks, chosen, on_change, environment
         self._searches: dict[tuple[str, int], tuple[float, asyncio.Task[list[Proxy]]]] = {}
+        self._location = location
         self._failed: Route | None = None
 
     def forget(self) -> None:
@@ -91,13 +94,13 @@ class ServerRoutes:
         routes = [*_DIRECT, *(Route(way, proxy) for proxy in proxies for way in (Way.WEB, Way.TCP))]
         if not target.web_port:
             routes = [each for each in routes if each.way is Way.TCP]
-        before = self.remembered.get(await asyncio.to_thread(network_location))
+        before = self.remembered.get(await asyncio.to_thread(self._location))
         return sorted(routes, key=lambda each: (each == self._failed, str(each) != before))
 
     async def through(self, route: Route) -> None:
         """The route led to its target from the network that this computer is in now."""
         self._failed = None
-        location = await asyncio.to_thread(network_location)
+        location = await asyncio.to_thread(self._location)
         if location == NOWHERE or self.remembered.get(location) == str(route):
             return
         self.remembered.pop(location, None)
