@@ -19,7 +19,7 @@ from app.base.tasks import Tasks
 from app.ipc import schema
 from app.ipc.channel import Channel, ChannelError
 from app.ipc.schema import REQUESTS, UdpEndpoint
-from app.protocol import stun
+from app.protocol import stun, tunnel_message
 from app.protocol.tunnel import RECEIVER_INDEX, TunnelSession, make_session
 from app.protocol.wire import MIN_RELAY_ID, RELAY_ID_LENGTH, DatagramType, Endpoint, RemoteProtocolError
 from app.server.relay.bindings import Bindings
@@ -201,6 +201,8 @@ class HelperStandIn:
         self.dropped = 0
         self.sent: Counter[int] = Counter()
         """Datagrams that were sent, by their first byte behind a relay id."""
+        self.messages: Counter[str] = Counter()
+        """Sealed messages of the engine that were sent, by their names."""
         self.installed: list[schema.InstallSession] = []
         """Every session the engine ever installed."""
         self.interface: schema.ConfigureInterface | None = None
@@ -307,6 +309,7 @@ class HelperStandIn:
                 self.peers[request.peer].endpoint = Endpoint(*request.endpoint)
             case schema.SendMessage():
                 endpoint = None if request.endpoint is None else Endpoint(*request.endpoint)
+                self.messages[type(tunnel_message.decode(request.payload)).__name__] += 1
                 if not self._seal(request.peer, request.payload, endpoint):
                     return schema.Failed("no-session", "No session.", request=number)
             case schema.ReadStatistics():
