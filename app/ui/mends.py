@@ -110,6 +110,10 @@ def _proxy(actions: Verbs, _problem: Problem) -> list[Mend]:
     return [Mend(_("Proxy settings…"), lambda: actions.preferences_dialog("connection"))]
 
 
+def _proxy_lost(actions: Verbs, problem: Problem) -> list[Mend]:
+    return [*_proxy(actions, problem), *_connect(actions, problem)]
+
+
 def _unreachable(actions: Verbs, problem: Problem) -> list[Mend]:
     return [*_connect(actions, problem), Mend(_("Check the network…"), actions.check_network)]
 
@@ -167,6 +171,13 @@ _CHOICES: dict[str, Choice] = {
     "server-unreachable": _unreachable,
     "server-no-answer": _unreachable,
     "server-busy": _connect,
+    "proxy-unreachable": _proxy_lost,
+    "proxy-wants-credentials": _proxy,
+    "proxy-refused-credentials": _proxy,
+    "proxy-forbids": _proxy_lost,
+    "proxy-not-a-proxy": _proxy,
+    "proxy-script": _proxy,
+    "proxy-not-valid": _proxy,
     "server-lost": _connect,
     "server-replaced": _connect,
     "server-wrong-key": _another_server,

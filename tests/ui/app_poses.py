@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
+from app.engine.netcheck_state import Netcheck
+from app.engine.proxy_choice import ProxyMode
 from app.ui.dialogs.about import About
 from app.ui.dialogs.identity import (
     BackUpIdentity,
@@ -13,11 +15,13 @@ from app.ui.dialogs.identity import (
     RestoreIdentity,
     UnlockIdentity,
 )
+from app.ui.dialogs.network_check import NetworkCheck
 from app.ui.dialogs.problem import ProblemWindow
 from app.ui.dialogs.report import ReportWindow
 from app.ui.dialogs.servers import ChangeServer, OpenLink
 from app.ui.dialogs.session_dialog import SessionDialog
 from app.ui.preference_pages.dialog import PreferencesDialog
+from app.ui.preference_pages.proxy import ProxySection
 from app.ui.welcome.window import Welcome
 from tests.ui import samples
 
@@ -109,7 +113,39 @@ async def open_link(studio: "Studio") -> QWidget:
 
 async def report(studio: "Studio") -> QWidget:
     """What a person sends to somebody who helps."""
-    return ReportWindow(studio.desk.session)
+    return ReportWindow(studio.desk.actions)
+
+
+def proxy(mode: ProxyMode) -> "Pose":
+    """A proxy that a person names."""
+
+    async def pose(studio: "Studio") -> QWidget:
+        studio.show(samples.lively())
+        dialog = PreferencesDialog(None, studio.desk.actions, "connection")
+        section = dialog.findChild(ProxySection)
+        assert section is not None
+        section.mode.setCurrentIndex(section.mode.findData(mode))
+        section.host.setText("proxy.example")
+        section.user.setText("anna")
+        section.script.setText("http://intranet.example/proxy.pac")
+        section._show_fields()
+        section._tried("WebSocket through the proxy proxy.example:3128")
+        return dialog
+
+    return pose
+
+
+def network_check(found: Netcheck | None) -> "Pose":
+    """The network check after it looked, or while it does."""
+
+    async def pose(studio: "Studio") -> QWidget:
+        window = NetworkCheck(studio.desk.actions)
+        window._call.forget()
+        if found is not None:
+            window._looked(found)
+        return window
+
+    return pose
 
 
 def identity(name: str) -> "Pose":

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from app.engine.engine import Engine
 from app.engine.helper_client import connect_helper
+from app.engine.proxy_choice import ProxyMode
 from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState
 from app.protocol.keys import IdentityKey
@@ -28,7 +29,7 @@ from app.ui.preferences import ColourScheme
 from app.ui.roster.main_window import MainWindow
 from app.ui.words.language import Language
 from tests.engine.world import Person, World, meet
-from tests.ui import app_poses, chat_poses, menu_poses, samples
+from tests.ui import app_poses, chat_poses, menu_poses, netcheck_samples, samples
 from tests.ui import dialog_poses as dialogs
 from tests.ui.picture_page import write_page
 from tests.ui.world import Desk, until
@@ -205,10 +206,17 @@ _THE_APP = (
         Picture(f"preferences-{page}", f"Preferences: {page}", app_poses.preferences(page))
         for page in app_poses.PREFERENCE_PAGES
     ),
+    Picture("preferences-proxy", "A proxy by hand", app_poses.proxy(ProxyMode.BY_HAND), (760, 800)),
+    Picture("preferences-proxy-script", "A proxy by a script", app_poses.proxy(ProxyMode.PAC)),
     Picture("commands", "Custom commands", dialogs.custom_commands),
     Picture("change-server", "Another server", app_poses.change_server),
     Picture("open-link", "Open an invite link", app_poses.open_link),
     Picture("problem", "Something failed", app_poses.problem),
+    Picture("network-check", "The network check at home", app_poses.network_check(netcheck_samples.home())),
+    Picture("network-check-hard", "Behind a hard router", app_poses.network_check(netcheck_samples.mobile())),
+    Picture("network-check-relayed", "Only a proxy leads out", app_poses.network_check(netcheck_samples.office())),
+    Picture("network-check-nothing", "Nothing gets out", app_poses.network_check(netcheck_samples.unplugged())),
+    Picture("network-check-looking", "The network check looks", app_poses.network_check(None)),
     Picture("report", "The diagnostics report", app_poses.report),
     Picture("about", "About", app_poses.about),
 )

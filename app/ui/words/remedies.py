@@ -34,6 +34,12 @@ REMEDIES: Final[dict[str, str]] = {
         "somebody stands between you and the server."
     ),
     "server-no-suite": _noted("Choose the other suite in the preferences, or ask the operator to update the server."),
+    "proxy-unreachable": _noted("Check the proxy's name and port in the preferences."),
+    "proxy-wants-credentials": _noted("Give them in the preferences."),
+    "proxy-refused-credentials": _noted("Give the right ones in the preferences."),
+    "proxy-not-a-proxy": _noted("Check the proxy's name and port in the preferences."),
+    "proxy-script": _noted("Check its address in the preferences, or give the proxy itself by hand."),
+    "proxy-not-valid": _noted("Proxies for HTTP are supported, those for SOCKS are not."),
     "not-logged-in": _noted("Switch Buri on with the switch at the top of the window."),
     "helper-missing": _noted("Start the helper. It needs an administrator's consent."),
     "helper-lost": _noted("Buri starts it again by itself. If it stays away, look at the diagnostics report."),
