@@ -1,0 +1,61 @@
+"""For how long a transfer stalls when networks change, servers restart, and relays take over.
+
+    python -m benchmarks.survival [--rounds 3] [--json FILE]
+
+Run as root. The stories of tests/lab/survival.py, in which TCP streams run both ways through the tunnel: what arrived
+is compared, and the longest time in which nothing did is measured. Exit code 1 if a median misses the bar.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process_usage import machine, spread
+from tests.lab.survival import OTHER_RELAY_STORIES, STORIES, Stage, Story, tell
+from tests.lab.topology import Lab
+
+MAX_STALL = 5.0
+"""Seconds."""
+
+
+def main() -> int:
+    """Measure and tell; 0 if the bar holds."""
+    parser = argparse.ArgumentParser(prog="benchmarks.survival", description="How long transfers stall.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
+    arguments = parser.parse_args()
+    stalls = measure(STORIES, arguments.rounds, own_relay=True)
+    stalls |= measure(OTHER_RELAY_STORIES, arguments.rounds, own_relay=False)
+    record: dict[str, Any] = {
+        "rounds": arguments.rounds,
+        "seconds": {name: spread(values) for name, values in stalls.items()},
+        "machine": machine(),
+    }
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(record, indent=2) + "\n")
+    for name, figures in record["seconds"].items():
+        print(f"{name:48} median {figures['median']:5.2f} s  worst {figures['worst']:5.2f} s")
+    within = all(figures["median"] < MAX_STALL for figures in record["seconds"].values())
+    print(f"bar: {MAX_STALL:g} s: {'held' if within else 'MISSED'}")
+    return 0 if within else 1
+
+
+def measure(stories: Sequence[Story], rounds: int, own_relay: bool) -> dict[str, list[float]]:
+    """The longest stalls of all stories in all rounds, in seconds."""
+    with Lab() as lab:
+        stage = Stage(lab, own_relay)
+        stalls: dict[str, list[float]] = {story.name: [] for story in stories}
+        for _ in range(rounds):
+            for story in stories:
+                stalls[story.name].append(tell(stage, story))
+    return stalls
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        sys.exit("benchmarks.survival makes network namespaces: run it as root")
+    sys.exit(main())
