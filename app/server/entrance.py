@@ -38,6 +38,7 @@ MAX_MEDIATION_BYTE = 0x10
 RELAY_BYTE = 0xB5
 PAGE = "There is nothing to see here: this is a Buri server, for programs alone.\n"
 _READ_AHEAD = 65_536
+_FIRST_READ = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,7 @@ class Entrance:
                 stream = await _stream(accepted, door.context)
                 if door.web:
                     stream, peer = await self._open_web(door, stream, peer, visit)
-                first = await stream.read(1)
+                first = await stream.read(_FIRST_READ)
             stream.unread(first)
             handler = self._handler(first)
             if handler is None:
