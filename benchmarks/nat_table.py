@@ -1,4 +1,4 @@
-"""How soon two computers meet, for every pair of places between the open internet and a firewall without UDP.
+"""How soon two computers meet, for every pair of places between the open internet and an HTTP proxy alone.
 
     python -m benchmarks.nat_table [--rounds 1] [--json FILE] [PLACE ...]
 
@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from benchmarks.process_usage import machine
 from tests.lab.machines import Computer
-from tests.lab.nat_table import Place, computer_at, expected, is_guessed
+from tests.lab.nat_table import Place, expected, gather, is_guessed
 from tests.lab.processes import LabError, wait_until
-from tests.lab.stories import PASSWORD, go_online
+from tests.lab.stories import PASSWORD
 from tests.lab.topology import Lab
 
 MAX_FIRST_PING = 1.0
@@ -66,12 +66,8 @@ def main() -> int:
 def measure(pairs: list[tuple[Place, Place]]) -> dict[tuple[Place, Place], Meeting]:
     """Build a lab, and let each pair meet while no other does."""
     with Lab() as lab:
-        server = lab.server()
-        places = list(dict.fromkeys(place for pair in pairs for place in pair))
-        first = {place: computer_at(place, lab, place.value) for place in places}
-        second = {place: computer_at(place, lab, f"{place.value}-2") for place in places}
-        go_online(server, *first.values(), *second.values())
-        return {(a, b): meet(first[a], second[b], expected(a, b)) for a, b in pairs}
+        crowd = gather(lab, dict.fromkeys(place for pair in pairs for place in pair))
+        return {(a, b): meet(crowd[a][0], crowd[b][1], expected(a, b)) for a, b in pairs}
 
 
 def meet(anna: Computer, ben: Computer, status: str) -> Meeting:

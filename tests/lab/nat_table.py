@@ -3,10 +3,13 @@
 Used by test_nat_table.py, and by benchmarks/nat_table.py, which measures how long it takes.
 """
 
+from collections.abc import Iterable
 from enum import Enum
+from urllib.parse import quote
 
 from tests.lab.machines import Computer
 from tests.lab.nat import Nat
+from tests.lab.proxy import PASSWORD, USER, Authentication, Proxy
 from tests.lab.topology import Lab
 
 
@@ -23,6 +26,8 @@ class Place(Enum):
     """A symmetric router behind a carrier's, which gives it ports of a small block alone."""
     NO_UDP = "no-udp"
     """A firewall that lets no UDP through."""
+    PROXY = "proxy-only"
+    """A firewall that lets nothing through but TCP to an HTTP proxy, which wants a name and a password."""
 
     @property
     def is_hard(self) -> bool:
@@ -32,7 +37,7 @@ class Place(Enum):
     @property
     def has_udp(self) -> bool:
         """UDP gets out."""
-        return self is not Place.NO_UDP
+        return self not in (Place.NO_UDP, Place.PROXY)
 
 
 NATS = {
@@ -42,6 +47,7 @@ NATS = {
     Place.SYMMETRIC: Nat.SYMMETRIC,
     Place.CARRIER: Nat.SYMMETRIC,
     Place.NO_UDP: Nat.UDP_BLOCKED,
+    Place.PROXY: Nat.PROXY_ONLY,
 }
 
 
@@ -56,11 +62,34 @@ def is_guessed(first: Place, second: Place) -> bool:
     return {first, second} in ({Place.PORT_RESTRICTED, hard} for hard in Place if hard.is_hard)
 
 
-def computer_at(place: Place, lab: Lab, name: str) -> Computer:
-    """A computer at this place, behind a router of its own."""
+def gather(lab: Lab, places: Iterable[Place]) -> dict[Place, tuple[Computer, Computer]]:
+    """A server, and two computers at each of these places, each behind a router of its own; all are online."""
+    server, proxy = lab.server(), lab.proxy(authentication=Authentication.DIGEST)
+    crowd = {
+        place: (computer_at(place, lab, place.value, proxy), computer_at(place, lab, f"{place.value}-2", proxy))
+        for place in places
+    }
+    computers = [(place, each) for place, both in crowd.items() for each in both]
+    for _, each in computers:
+        each.start_helper()
+    person = f"{quote(USER)}:{quote(PASSWORD)}"
+    for place, each in computers:
+        each.start_engine(
+            server, extra={"HTTPS_PROXY": f"http://{person}@{proxy.place}"} if place is Place.PROXY else {}
+        )
+    for _, each in computers:
+        each.wait_until_online(90)
+    return crowd
+
+
+def computer_at(place: Place, lab: Lab, name: str, proxy: Proxy) -> Computer:
+    """A computer at this place."""
     if place is Place.OPEN:
         return lab.computer(name)
     behind = None
     if place is Place.CARRIER:
         behind = lab.router(f"{name}-carrier", Nat.PORT_BLOCK, network="100.64.0.0/24", ipv6=False)
-    return lab.computer(name, behind=lab.router(f"{name}-router", NATS[place], behind=behind, ipv6=False))
+    router = lab.router(f"{name}-router", NATS[place], behind=behind, ipv6=False)
+    if place is Place.PROXY:
+        router.let_through(proxy.addresses.ipv4, proxy.port)
+    return lab.computer(name, behind=router)

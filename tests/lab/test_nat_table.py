@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.machines import Computer
-from tests.lab.nat_table import Place, computer_at, expected
+from tests.lab.nat_table import Place, expected, gather
 from tests.lab.processes import wait_until
-from tests.lab.stories import PASSWORD, go_online, paths_of, telling_no_traceback
+from tests.lab.stories import PASSWORD, paths_of, telling_no_traceback
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -23,12 +23,7 @@ Crowd = dict[Place, tuple[Computer, Computer]]
 def crowd() -> Iterator[Crowd]:
     """Two computers at each place, all online. The first ones share a network, and each shares one with its second."""
     with telling_no_traceback() as lab:
-        server = lab.server()
-        crowd = {
-            place: (computer_at(place, lab, place.value), computer_at(place, lab, f"{place.value}-2"))
-            for place in Place
-        }
-        go_online(server, *(each for pair in crowd.values() for each in pair))
+        crowd = gather(lab, Place)
         for number, (place, (first, second)) in enumerate(crowd.items()):
             first.buri("join" if number else "create", EVERYBODY, PASSWORD)
             first.buri("create", place.value, PASSWORD)
