@@ -15,7 +15,6 @@ from typing import NamedTuple, Protocol
 from app.base.tasks import Tasks
 from app.engine.candidates import resolve_ports
 from app.engine.errors import EngineError
-from app.engine.mediation_client import MediationClient
 from app.protocol.messages import (
     Accepted,
     CandidateKind,
@@ -24,6 +23,7 @@ from app.protocol.messages import (
     RelayOffered,
     RelayTime,
     ReportRelays,
+    Request,
 )
 from app.protocol.relay_binding import Bound, Measured, Mute, RelayClient, RelayEvent, Ticket, TokenRefused
 from app.protocol.wire import Address, Endpoint
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 ASK_PAUSE = 3.0
 """Seconds until a relay to the same peer is asked for again."""
-STREAM_PATIENCE = 3.0
+STREAM_PATIENCE = 2.0
 """Seconds that a relay which has answered over UDP before may be mute until it is tried over a stream."""
 LOOK_AGAIN = (30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds between the attempts to reach a relay over UDP that is not reached so; the last one repeats."""
@@ -56,6 +56,19 @@ class Streams(Protocol):
 
     def route_of(self, access: Endpoint) -> str:
         """The route of the stream behind an endpoint of this computer, in plain words."""
+        ...
+
+
+class Server(Protocol):
+    """The mediation server, as far as relays are its business."""
+
+    @property
+    def online(self) -> bool:
+        """Requests can be sent."""
+        ...
+
+    async def request(self, request: Request, wanted: type[Accepted]) -> Accepted:
+        """Ask something. Raises EngineError."""
         ...
 
 
@@ -126,7 +139,7 @@ class Relays:
     def __init__(
         self,
         send: Callable[[Endpoint, bytes], None],
-        client: MediationClient,
+        server: Server,
         tasks: Tasks,
         is_needed: Callable[[Address], bool],
         on_path: Callable[[Address, CandidateKind, Endpoint, float], None],
@@ -135,7 +148,7 @@ class Relays:
         self.streams: Streams | None = None
         """Set by the engine where streams can be opened."""
         self.counters: Counter[str] = Counter()
-        self._send, self._client, self._tasks = send, client, tasks
+        self._send, self._server, self._tasks = send, server, tasks
         self._is_needed, self._on_path, self._clock = is_needed, on_path, clock
         self._relays: dict[int, _Relay] = {}
         self._offers: dict[Address, _Offer] = {}
@@ -264,13 +277,13 @@ class Relays:
             self._ask(peer, now)
 
     def _ask(self, peer: Address, now: float) -> None:
-        if self._relays and self._client.online and now >= self._asked_at.get(peer, float("-inf")) + ASK_PAUSE:
+        if self._relays and self._server.online and now >= self._asked_at.get(peer, float("-inf")) + ASK_PAUSE:
             self._asked_at[peer] = now
             self._tasks.start("relay", self._get_relay(peer))
 
     async def _get_relay(self, peer: Address) -> None:
         try:
-            await self._client.request(GetRelay(0, peer), Accepted)
+            await self._server.request(GetRelay(0, peer), Accepted)
         except EngineError as error:
             logger.debug("relay: %s", error)
 
@@ -349,11 +362,12 @@ class Relays:
         self._flush(relay, now)
 
     def _measured(self, relay: _Relay, endpoint: Endpoint, round_trip: float, now: float) -> None:
+        back = None if endpoint in relay.times else endpoint
         relay.times[endpoint] = round_trip
         if endpoint != relay.stream:
             relay.was_reached, relay.mute, relay.looks, relay.look_at = True, False, 0, None
             self._stream_unwanted(relay)
-        self._move(relay, now)
+        self._move(relay, now, back)
         self._report()
 
     def _became_mute(self, relay: _Relay, endpoint: Endpoint, now: float) -> None:
@@ -388,7 +402,7 @@ class Relays:
             relay.stream = None
 
     def _report(self) -> None:
-        if not self._reporting and self._client.online and self._times_differ():
+        if not self._reporting and self._server.online and self._times_differ():
             self._reporting = True
             self._tasks.start("relay times", self._tell_times())
 
@@ -403,10 +417,10 @@ class Relays:
 
     async def _tell_times(self) -> None:
         try:
-            while self._client.online and self._times_differ():
+            while self._server.online and self._times_differ():
                 self._reported = self._nearest()
                 times = (RelayTime(number, min(65_535, round(time * 1_000))) for number, time in self._reported.items())
-                await self._client.request(ReportRelays(0, tuple(times)), Accepted)
+                await self._server.request(ReportRelays(0, tuple(times)), Accepted)
         except EngineError as error:
             logger.debug("relay times: %s", error)
         finally:
@@ -420,13 +434,17 @@ class Relays:
             if offer.relay == relay.told.number and self._is_needed(peer):
                 self._bind(peer, offer, now)
 
-    def _move(self, relay: _Relay, now: float) -> None:
-        """Peers that need it move from an access that is mute, or from a stream, to a better one."""
+    def _move(self, relay: _Relay, now: float, back: Endpoint | None = None) -> None:
+        """Peers that need it leave an access that is mute, or a stream, for a better one.
+
+        At one that is `back` after it was mute they are bound anew: the relay may have been restarted.
+        """
         best = relay.best()
         for peer, offer in self._offers.items():
-            if offer.relay != relay.told.number or offer.access == best or not self._is_needed(peer):
+            if offer.relay != relay.told.number or not self._is_needed(peer):
                 continue
-            if offer.access is None or offer.access == relay.stream or offer.access not in relay.times:
+            stays = offer.access == best or (offer.access in relay.times and offer.access != relay.stream)
+            if offer.access == back or not stays:
                 self._bind(peer, offer, now)
 
     def _bind(self, peer: Address, offer: _Offer, now: float) -> None:
