@@ -94,18 +94,20 @@ class Side:
             self._rate, self._burst = rate, max(MIN_BURST, rate * BURST_SECONDS)
             self._level, self._filled = self._burst, now
 
-    def admits(self, length: int, now: float) -> bool:
-        """Whether the side's rate has room for a train, which is then spent."""
+    def spend(self, length: int, slot: int, now: float) -> int:
+        """How many bytes of a train the side's rate has room for, in whole datagrams; they are spent.
+
+        The rest of one train is lost rather than all of it: that is all the news a sender needs.
+        """
         level = min(self._burst, self._level + (now - self._filled) * self._rate)
         self._filled = now
         if level < length:
-            self._level = level
-            return False
+            length = int(level) // slot * slot
         self._level = level - length
-        return True
+        return length
 
     def wait(self, length: int, now: float) -> float:
-        """Seconds until `admits` has room for a train; 0.0 if it has, or never will."""
+        """Seconds until `spend` has room for a train; 0.0 if it has, or never will."""
         level = min(self._burst, self._level + (now - self._filled) * self._rate)
         return (length - level) / self._rate if level < length <= self._burst else 0.0
 
@@ -168,10 +170,13 @@ class Bindings:
         way = side.other.way
         if way is None:
             self.counts["relay_dropped_other_side_missing"] += 1
-        elif not side.admits(len(train), now):
+            return True
+        length = side.spend(len(train), slot, now)
+        if length < len(train):
             self.counts["relay_dropped_rate"] += 1
-        else:
-            self.counts["relay_bytes"] += len(train)
+            train = train[:length]
+        if length:
+            self.counts["relay_bytes"] += length
             self.counts["relay_trains"] += 1
             way.send_train(train, slot)
         return True

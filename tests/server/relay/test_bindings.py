@@ -210,6 +210,22 @@ def test_a_pair_over_its_rate_loses_its_own_trains_only() -> None:
     assert len(others[1].sent) == 1
 
 
+def test_of_a_train_beyond_the_rate_what_fits_is_sent_in_whole_datagrams() -> None:
+    """TCP mends a few lost segments at once, where a whole lost train would make it wait."""
+    table = Table(RelayLimits(pair_rate=8_192))
+    home, office = endpoint(1), endpoint(2)
+    relay = table.bind(Party(0), home)
+    table.bind(Party(1), office)
+    office.sent.clear()
+    while not table.bindings.counts["relay_dropped_rate"]:
+        table.carry(relay, home, bytes(996), 60)
+    assert len(office.sent) == MIN_BURST // 1_000 > 60 * (len(office.sent) // 60)
+    assert {len(datagram) for datagram in office.sent} == {1_000}
+    table.now += 1.0
+    table.carry(relay, home, bytes(996), 60)
+    assert len(office.sent) == (MIN_BURST + 8_192) // 1_000
+
+
 def test_the_server_may_grant_less_than_the_relay_allows_but_not_more() -> None:
     for granted, expected in ((100_000, 100_000), (10_000_000, 1_000_000)):
         table = Table(RelayLimits(pair_rate=1_000_000))
