@@ -66,7 +66,7 @@ class Place:
     def unwanted(self, number: int) -> None:
         self.wanted.discard(number)
 
-    def route(self, number: int) -> str:
+    def route_of(self, access: Endpoint) -> str:
         return "TCP"
 
     # --- the relay
