@@ -16,9 +16,10 @@ CONE = "endpoint-independent or address-dependent mapping"
 STRICT, LOOSE = "address-and-port-dependent filtering", "endpoint-independent or address-dependent filtering"
 
 
-def settle(computer: Computer, server: MediationServer) -> None:
+def settle(computer: Computer, server: MediationServer, **settings: object) -> None:
     """Let the computer know its server without an engine that runs."""
-    computer.configure(server={"host": server.addresses.ipv4, "port": server.port, "fingerprint": server.fingerprint})
+    place = {"host": server.addresses.ipv4, "port": server.port, "fingerprint": server.fingerprint}
+    computer.configure(server=place, **settings)
 
 
 def test_each_kind_of_router_is_told_without_an_engine(lab: Lab) -> None:
@@ -79,3 +80,15 @@ def test_where_nothing_gets_out_it_says_so_and_fails(lab: Lab) -> None:
     settle(anna, server)
     with pytest.raises(LabError, match=r"exit 6:(.|\n)*netcheck-blocked"):
         anna.buri("netcheck")
+
+
+def test_where_only_a_proxy_leads_out_the_route_through_it_is_told(lab: Lab) -> None:
+    server, proxy = lab.server(), lab.proxy()
+    office = lab.router("office", Nat.PROXY_ONLY, ipv6=False)
+    office.let_through(proxy.addresses.ipv4, proxy.port)
+    anna = lab.computer("anna", behind=office)
+    settle(anna, server, proxy={"mode": "by-hand", "host": proxy.addresses.ipv4, "port": proxy.port})
+    check = anna.buri("netcheck")
+    assert check["grade"] == "relayed"
+    assert check["proxies"] == [{"place": proxy.place, "source": "settings"}]
+    assert f"WebSocket through the proxy {proxy.place}" in [each["name"] for each in check["routes"] if each["works"]]
