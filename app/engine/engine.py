@@ -104,9 +104,9 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         self._addresses = OwnAddresses(list_addresses)
         self._tasks = Tasks()
         self._deadlines = Deadlines()
-        memory = Memory(profile, identity)
-        known = memory.server(server.fingerprint)
-        self._recorder = Recorder(memory, server.fingerprint, self._to_remember, self._tasks)
+        self._memory = Memory(profile, identity)
+        known = self._memory.server(server.fingerprint)
+        self._recorder = Recorder(self._memory, server.fingerprint, self._to_remember, self._tasks)
         self._contacts = Contacts(dict(known.contacts), self._recorder.mark, self._key_pinned)
         fingerprint = parse_fingerprint(server.fingerprint)
         self._networks = Networks(
@@ -114,10 +114,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         )
         self._publisher = Publisher(lambda: self.state, timing.snapshot_interval)
         changed = self._publisher.changed
-        self._memory = memory
-        self._routes = ServerRoutes(
-            self._tasks, self._chosen_proxy, known.routes, self._recorder.mark, known.web_port or WEB_PORT
-        )
+        self._routes = self._make_routes(known)
         self._client = MediationClient(
             identity, timing, self._tasks, self._word, self._logged_in, changed, self._routes
         )
@@ -131,13 +128,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         )
         self._peers = self._make_peers()
         self._carriers = self._make_carriers()
-        self._port_mapping = PortMapping(
-            self._tasks,
-            profile.settings.port_mapping,
-            self._port_mapping_changed,
-            default_gateways,
-            RouterRequests.new(),
-        )
+        self._port_mapping = self._make_port_mapping()
         self._pings = Pings(self._send_to, self._place)
         self._conversations = self._make_conversations()
         self._surroundings = Surroundings(self._network_changed, self._woke)
@@ -150,6 +141,20 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         """Wakes those who wait for the server to tell something; never stays set."""
         self._switching = asyncio.Lock()
         """Held while logging in or out is begun: the one ends before the other begins."""
+
+    def _make_routes(self, known: ServerMemory) -> ServerRoutes:
+        return ServerRoutes(
+            self._tasks, self._chosen_proxy, known.routes, self._recorder.mark, known.web_port or WEB_PORT
+        )
+
+    def _make_port_mapping(self) -> PortMapping:
+        return PortMapping(
+            self._tasks,
+            self._profile.settings.port_mapping,
+            self._port_mapping_changed,
+            default_gateways,
+            RouterRequests.new(),
+        )
 
     def _make_peers(self) -> Peers:
         return Peers(
