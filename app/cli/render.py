@@ -261,7 +261,8 @@ def _server_line(state: EngineState) -> str:
     if not server.host:
         return "none; name it with `buri up --server` or an invite"
     host = f"[{server.host}]" if ":" in server.host else server.host
-    return f"{host}:{server.port}" + (f"  ({printable(server.name)})" if server.name else "")
+    route = f", by {printable(server.route)}" if server.route else ""
+    return f"{host}:{server.port}" + (f"  ({printable(server.name)})" if server.name else "") + route
 
 
 def _adapter_line(helper: HelperView) -> str:

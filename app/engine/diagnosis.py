@@ -48,7 +48,8 @@ def _server(state: EngineState) -> Finding:
     server = state.server
     place = f"{server.host}:{server.port}"
     if server.status is ServerStatus.ONLINE:
-        return Finding("server", True, f"Logged in to {place} as {server.address}.")
+        route = f", by {server.route}" if server.route else ""
+        return Finding("server", True, f"Logged in to {place} as {server.address}{route}.")
     if server.status is ServerStatus.LOGGED_OUT:
         return Finding("server", False, "Logged out.", "Connect with `buri login`.")
     return _problem("server", server.problem, f"Connecting to {place}.")

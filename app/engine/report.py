@@ -127,7 +127,7 @@ def _server(state: EngineState) -> list[str]:
     server = state.server
     return [
         f"{server.host}:{server.port}, {server.fingerprint}",
-        f"{server.status}, power {'on' if state.power else 'off'}",
+        f"{server.status}, power {'on' if state.power else 'off'}, route: {server.route or 'none'}",
         f"own address {server.address or 'none yet'}, pool {server.pool or 'not known'}",
     ]
 
