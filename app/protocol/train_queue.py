@@ -15,6 +15,8 @@ MAX_WAITING: Final = 524_288
 """Bytes that may wait."""
 TARGET: Final = 0.01
 """Seconds that a train may wait without a thought."""
+LONGEST: Final = 0.1
+"""Seconds after which the oldest train keeps others from waiting behind it."""
 INTERVAL: Final = 0.05
 """Seconds of longer waits until the first drop."""
 SMALL: Final = 512
@@ -43,7 +45,7 @@ class TrainQueue:
 
     def put(self, train: Train, slot: int, now: float) -> bool:
         """Add a copy of a train; False if it was dropped for lack of room."""
-        if self.waiting + len(train) > MAX_WAITING:
+        if self.waiting + len(train) > MAX_WAITING or (len(train) > SMALL and self._is_slow(now)):
             self.dropped_full += 1
             return False
         self._trains.append((now, slot, bytes(train)))
@@ -69,6 +71,9 @@ class TrainQueue:
         """Drop everything: the stream is gone."""
         self._trains.clear()
         self.waiting = 0
+
+    def _is_slow(self, now: float) -> bool:
+        return bool(self._trains) and now - self._trains[0][0] > LONGEST
 
     def _should_drop(self, wait: float, now: float) -> bool:
         if wait < TARGET:

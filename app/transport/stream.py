@@ -10,7 +10,7 @@ from typing import Protocol
 
 TLS_TIMEOUT = 10.0
 """Seconds for TLS to begin."""
-MAX_UNSENT = 131_072
+MAX_UNSENT = 32_768
 """Bytes that may wait in the process before `drain` does: more is pure latency."""
 
 

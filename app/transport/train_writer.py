@@ -16,7 +16,7 @@ from app.transport.stream import Stream
 
 ENOUGH: Final = 65_536
 """Bytes of frames in one write."""
-MAX_NOT_SENT: Final = 131_072
+MAX_NOT_SENT: Final = 32_768
 """Bytes beyond the congestion window that the system takes."""
 RECEIVE_BUFFER: Final = 1_048_576
 """Bytes that may wait for us to read them; left alone it grows to the sixfold, which is a queue too."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.protocol.relay_stream import TrainReader
-from app.protocol.train_queue import INTERVAL, MAX_WAITING, SMALL, TARGET, TrainQueue
+from app.protocol.train_queue import INTERVAL, LONGEST, MAX_WAITING, SMALL, TARGET, TrainQueue
 
 DATAGRAM = bytes([0xC0, 0, 0, 1]) + bytes(996)
 SLOT = len(DATAGRAM)
@@ -39,6 +39,14 @@ def test_beyond_the_bound_whole_trains_are_dropped_and_counted() -> None:
     assert [queue.put(train, SLOT, 0.0) for _ in range(fitting + 2)] == [True] * fitting + [False] * 2
     assert queue.dropped_full == 2
     assert queue.waiting == fitting * len(train)
+
+
+def test_nobody_waits_behind_a_train_that_waits_long_but_what_is_small() -> None:
+    queue = TrainQueue()
+    queue.put(DATAGRAM, SLOT, 0.0)
+    assert not queue.put(DATAGRAM, SLOT, LONGEST + 0.01)
+    assert queue.put(DATAGRAM[:SMALL], SMALL, LONGEST + 0.01)
+    assert queue.dropped_full == 1
 
 
 def test_a_standing_queue_loses_single_datagrams_more_and_more_often() -> None:
