@@ -90,7 +90,7 @@ class ProxyView:
     place: str
     """Host and port."""
     source: str
-    """Where it was found: `settings`, `environment`, `system` or `automatic configuration`."""
+    """Where it was found: `settings`, `environment or system` or `automatic configuration`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def office() -> Netcheck:
         _verdict("netcheck-relayed", route=route, server=SERVER),
         PortMappingView(MappingStatus.OFF),
         (RouterView("IPv4", has_address=True, udp=False), NO_IPV6),
-        (ProxyView(PROXY, "system"),),
+        (ProxyView(PROXY, "environment or system"),),
         (RouteView(route, True, 0.0871), RouteView("TCP", False, None, _verdict("server-no-answer", server=SERVER))),
         (RelayView(SERVER, None, 0.0734),),
     )

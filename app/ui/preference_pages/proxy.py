@@ -63,9 +63,9 @@ class ProxySection(QWidget):
         self._form.addRow(_("Pro&xy"), self.mode)
         self._place = _side_by_side(self.host, self.port)
         self._form.addRow(_("A&ddress"), self._place)
+        self._form.addRow(_("Scr&ipt"), self.script)
         self._form.addRow(_("Us&er"), self.user)
         self._form.addRow(_("Pass&word"), self.password)
-        self._form.addRow(_("Scr&ipt"), self.script)
         self._layout.addWidget(box)
         self._fields = box
         self.mode.activated.connect(lambda _index: self._choose())

@@ -106,6 +106,8 @@ def _lines(found: Netcheck) -> Iterator[Line]:
 def _udp(routers: tuple[RouterView, ...]) -> Line:
     families = [router.family for router in routers if router.udp]
     if not families:
+        if all(router.udp is None for router in routers):
+            return Line(Mark.NOTED, _("Internet over UDP"), _("That can't be told, as nobody could be asked."))
         text = _("No answer came. A firewall in this network probably drops it.")
         return Line(Mark.LIMITED, _("Internet over UDP"), text)
     text = _("It gets through, over {families}.").format(families=_(" and ").join(families))
@@ -151,6 +153,8 @@ def _router_terms(router: RouterView) -> Iterator[str]:
 def _ipv6(router: RouterView) -> Line:
     if not router.has_address:
         return Line(Mark.NOTED, "IPv6", _("There is none in this network. That is usual."))
+    if router.udp is None:
+        return Line(Mark.NOTED, "IPv6", _("This computer has an address, but the server has none to try it with."))
     if not router.udp:
         return Line(Mark.NOTED, "IPv6", _("This computer has an address, but no answer came over UDP."))
     text = _("It works: {endpoints}").format(endpoints=", ".join(router.outside))
@@ -182,8 +186,7 @@ def _port_mapping(mapping: PortMappingView) -> Line:
 def _proxies(proxies: tuple[ProxyView, ...]) -> Line:
     texts = {
         "settings": _("{place}, from Buri's preferences"),
-        "environment": _("{place}, from the environment"),
-        "system": _("{place}, from the system's settings"),
+        "environment or system": _("{place}, from the environment or the system's settings"),
         "automatic configuration": _("{place}, by automatic configuration"),
     }
     lines = [texts.get(each.source, "{place}").format(place=each.place) for each in proxies]

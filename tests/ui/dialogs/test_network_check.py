@@ -54,7 +54,7 @@ def test_the_verdict_comes_first_and_everything_can_be_copied(qapp: QApplication
         assert window.findChild(Bar) is not None
         assert not nameless(window)
         window.copy_button.click()
-        assert "proxy.example:3128, from the system's settings" in QGuiApplication.clipboard().text()
+        assert "proxy.example:3128, from the environment or the system's settings" in QGuiApplication.clipboard().text()
         labels = [each for each in window.findChildren(QLabel) if each.text()]
         assert all(each.textFormat() is Qt.TextFormat.PlainText for each in labels)
         window.deleteLater()

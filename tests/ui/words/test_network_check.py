@@ -42,7 +42,7 @@ def test_a_hard_router_is_marked_and_all_it_shows_is_told() -> None:
 def test_in_an_office_the_proxy_and_each_way_are_told() -> None:
     office = lines(netcheck_samples.office())
     assert office["Internet over UDP"].mark is Mark.LIMITED
-    assert office["Proxy"].text == "proxy.example:3128, from the system's settings"
+    assert office["Proxy"].text == "proxy.example:3128, from the environment or the system's settings"
     assert office["Ways to the server"].mark is Mark.WELL
     assert "TCP: The server did not answer in time" in office["Ways to the server"].text
     assert told(netcheck_samples.office()).relays[0].words == "73 ms over TCP"
@@ -52,6 +52,13 @@ def test_without_internet_nothing_is_said_to_be_well() -> None:
     nothing = told(netcheck_samples.unplugged())
     assert nothing.mark is Mark.WRONG
     assert Mark.WELL not in {line.mark for line in nothing.lines}
+
+
+def test_what_nobody_could_be_asked_about_is_no_fault() -> None:
+    unasked = (RouterView("IPv4", True, None), RouterView("IPv6", True, None))
+    found = lines(replace(netcheck_samples.home(), routers=unasked))
+    assert {found["Internet over UDP"].mark, found["IPv6"].mark, found["Your router"].mark} == {Mark.NOTED}
+    assert "can't be told" in found["Internet over UDP"].text
 
 
 @pytest.mark.parametrize("mapping", MappingBehaviour)
@@ -73,6 +80,6 @@ def test_there_are_words_for_every_open_port_and_every_grade(status: MappingStat
 def test_as_text_it_is_a_plain_table() -> None:
     text = as_text(told(netcheck_samples.office()))
     assert text.startswith("All connections will be relayed over TCP.\n")
-    assert "Proxy               proxy.example:3128, from the system's settings\n" in text
+    assert "Proxy               proxy.example:3128, from the environment or the system's settings\n" in text
     assert "\n                    TCP: The server did not answer in time\n" in text
     assert "Relays              buri.example.org:12975: 73 ms over TCP\n" in text
