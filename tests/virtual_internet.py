@@ -21,7 +21,14 @@ from app.ipc.channel import Channel, ChannelError
 from app.ipc.schema import REQUESTS, UdpEndpoint
 from app.protocol import stun, tunnel_message
 from app.protocol.tunnel import RECEIVER_INDEX, TunnelSession, make_session
-from app.protocol.wire import MIN_RELAY_ID, RELAY_ID_LENGTH, DatagramType, Endpoint, RemoteProtocolError
+from app.protocol.wire import (
+    ENGINE_MESSAGE,
+    MIN_RELAY_ID,
+    RELAY_ID_LENGTH,
+    DatagramType,
+    Endpoint,
+    RemoteProtocolError,
+)
 from app.server.relay.bindings import Bindings
 
 OnDatagram = Callable[[bytes, Endpoint], None]
@@ -356,7 +363,7 @@ class HelperStandIn:
         peer = self.peers.get(address)
         if peer is None or peer.sending is None:
             return False
-        peer.sent += 1
+        peer.sent += plaintext[0] != ENGINE_MESSAGE
         peer.last_sent = asyncio.get_running_loop().time()
         self._send(endpoint or peer.endpoint, peer.sending.seal(plaintext))
         return True
@@ -396,7 +403,7 @@ class HelperStandIn:
         self._received(address, peer, session, source, plaintext)
 
     def _received(self, address: int, peer: _Peer, session: TunnelSession, source: Endpoint, plaintext: bytes) -> None:
-        peer.received += 1
+        peer.received += plaintext[0] != ENGINE_MESSAGE
         peer.quiet_since = None
         peer.last_received = asyncio.get_running_loop().time()
         if session.local_index in peer.unconfirmed:

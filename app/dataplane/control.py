@@ -257,7 +257,7 @@ class Requests:
             return Done(request=request.request)
         send = self._port.send_whole if request.whole else self._port.send_one
         send(session.tunnel.seal(request.payload), path)
-        peer.count_sent(1, len(request.payload), self._now)
+        peer.last_sent = self._now
         return Done(request=request.request)
 
     def _use_sockets(self, request: UseSockets) -> Reply:

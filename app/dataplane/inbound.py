@@ -332,6 +332,8 @@ class Inbound:
         self._write((self._vnet, text))
 
     def _message(self, session: PeerSession, message: bytes, path: Path) -> None:
+        session.peer.received_packets -= 1  # what is told as traffic are IP packets
+        session.peer.received_bytes -= len(message)
         if len(message) > MAX_MESSAGE:
             self._counters["drop-malformed"] += 1
             return

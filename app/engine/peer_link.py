@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.engine.networks import SharedPeer
+from app.engine.recurring import Recurring
 from app.engine.sessions import Session, Sessions
 from app.engine.timing import Timing
 from app.ipc.schema import (
@@ -114,10 +115,10 @@ class PeerLink:
         """Where the peer is reached over a relay, if it ever was."""
         self._needs_handshake = True
         self._attempt = self._proof_attempt = self._searches = 0
-        self._search_at = math.inf
+        self._search, self._rekey = Recurring(), Recurring()
+        self._carried, self._carried_at = 0, -math.inf
         self._reach_at = now
         self._reached_at = float("-inf")
-        self._rekey_at = now
 
     # --- what holds
 
@@ -164,7 +165,7 @@ class PeerLink:
         if again:
             self._attempt, self._reach_at, self.unproven = 0, now, False
             if self.up:
-                self._rekey_at = now  # to prove the new network as well
+                self._rekey.at(now)  # to prove the new network as well
 
     def introduced(self, message: Introduced, now: float) -> None:
         """The peer told its candidates through the server. One that is blocked or not trusted learns nothing of us."""
@@ -258,13 +259,16 @@ class PeerLink:
         """What the pump reported; loop times, minus infinity for never."""
         if last_received > (self.traffic.last_received or float("-inf")):
             self.traffic.last_received = last_received
+        carried = self.traffic.sent_bytes + self.traffic.received_bytes
+        if carried != self._carried:
+            self._carried, self._carried_at = carried, now
         if self.monitor is not None:
             self.monitor.observe_traffic(last_sent, last_received, now)
 
     def network_changed(self, now: float, renew_keys: bool) -> None:
         """This computer's addresses or routes changed, or it slept."""
         if renew_keys:
-            self._rekey_at = now
+            self._rekey.at(now)
         if self.monitor is not None:
             self.monitor.suspect(now)
         if self._remote is not None:
@@ -318,7 +322,7 @@ class PeerLink:
 
     def handshake_failed(self, now: float) -> None:
         """Ours ended without a session; the old one, if there is one, goes on."""
-        self._rekey_at = now + self._timing.peer_backoff.delay(2, random.random())
+        self._rekey.at(now + self._timing.peer_backoff.delay(2, random.random()))
 
     def end_tunnel(self, now: float, goodbye: bool = True) -> None:
         """Drop all sessions at once; idempotent."""
@@ -348,7 +352,7 @@ class PeerLink:
         grown = self.sending is not None and bool(session.networks - self.sending.networks)
         self.sessions.send_with(session, now)
         self.unproven, self._attempt = False, 0
-        self._rekey_at = session.established_at + self._keys_last(session)
+        self._plan_rekey(session, now)
         if self.monitor is not None and not session.fresh:
             self.rekeys += 1
             self._outlet.post(SendMessage(self.peer, encode(Keepalive()), request=0))
@@ -370,18 +374,18 @@ class PeerLink:
         if self.is_relayed:
             self._outlet.went_relayed(self.peer, now)
 
-    def _keys_last(self, session: Session) -> float:
-        """Seconds until the next rekey: soon where a network that both are in is not proved yet.
+    def _plan_rekey(self, session: Session, now: float) -> None:
+        """Soon where a network that both are in is not proved yet.
 
         Of two who join, one hears of it first and may shake hands before the other knows the secret.
         """
-        if not self.shared.secrets.keys() - session.networks:
+        if self.shared.secrets.keys() - session.networks:
+            self._proof_attempt += 1
+            delay = self._timing.peer_backoff.delay(self._proof_attempt - 1, random.random())
+            self._rekey.at(now + min(self._timing.rekey_interval, delay))
+        else:
             self._proof_attempt = 0
-            return self._timing.rekey_interval
-        self._proof_attempt += 1
-        return min(
-            self._timing.rekey_interval, self._timing.peer_backoff.delay(self._proof_attempt - 1, random.random())
-        )
+            self._rekey.plan(now, self._timing.rekey_interval, self._timing.idle_rekey_interval)
 
     # --- time
 
@@ -393,9 +397,9 @@ class PeerLink:
         if self._wants_tunnel():
             deadlines.append(self._reach_at)
         elif self.up and self.leads:
-            deadlines.append(self._rekey_at)
+            deadlines.append(self._rekey.due(self._carried_at))
             if self.is_relayed:
-                deadlines.append(self._search_at)
+                deadlines.append(self._search.due(self._carried_at))
         return min((each for each in deadlines if each is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
@@ -407,23 +411,27 @@ class PeerLink:
         if self._wants_tunnel():
             if now >= self._reach_at:
                 self._reach(now)
-        elif self.up and self.leads and now >= self._rekey_at:
-            self._rekey_at = now + self._timing.rekey_interval
+        elif self.up and self.leads and now >= self._rekey.due(self._carried_at):
+            self._rekey.at(now + self._timing.rekey_interval)
             if self.endpoint is not None:
                 self._outlet.begin_handshake(self.peer, [self.endpoint], now)
-        if self.is_relayed and self.leads and now >= self._search_at:
-            self._search(now)
+        if self.is_relayed and self.leads and now >= self._search.due(self._carried_at):
+            self._search_again(now)
         self.flush(now)
 
     def _search_soon(self, now: float) -> None:
         """Where a relay is in use, a direct path is sought again, at first soon."""
         self._searches = 0
-        self._search_at = now + self._timing.search_backoff.delay(0, random.random())
+        self._plan_search(now)
 
-    def _search(self, now: float) -> None:
+    def _plan_search(self, now: float) -> None:
+        idle = self._timing.search_backoff.delay(self._searches, random.random())
+        self._search.plan(now, min(idle, self._timing.busy_search_interval), idle)
+
+    def _search_again(self, now: float) -> None:
         """Both sides check each other's candidates anew."""
         self._searches += 1
-        self._search_at = now + self._timing.search_backoff.delay(self._searches, random.random())
+        self._plan_search(now)
         self._outlet.introduce(self.peer, True)
         if self._remote is not None:
             self.finder.restart(now)

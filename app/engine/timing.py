@@ -7,7 +7,7 @@ from app.base.backoff import Backoff
 _SERVER_BACKOFF = Backoff(first=1.0, limit=20.0)
 _REFUSED_BACKOFF = Backoff(first=60.0, limit=600.0)
 _PEER_BACKOFF = Backoff(first=2.0, limit=300.0)
-_SEARCH_BACKOFF = Backoff(first=10.0, limit=600.0)
+_SEARCH_BACKOFF = Backoff(first=10.0, limit=3_600.0)
 _HELPER_BACKOFF = Backoff(first=0.5, limit=30.0)
 
 
@@ -16,7 +16,9 @@ class Timing:
     """How long the engine waits for what. The defaults are meant for use; a test gives others."""
 
     rekey_interval: float = 180.0
-    """A session older than this is replaced by a fresh one."""
+    """A session older than this is replaced by a fresh one, if it carried any IP packet."""
+    idle_rekey_interval: float = 3_600.0
+    """Else after this time."""
     old_session_grace: float = 60.0
     """How long a replaced session still receives."""
     statistics_interval: float = 5.0
@@ -46,4 +48,6 @@ class Timing:
     """Between attempts to reach a peer that is online and not connected; whatever changes at either end starts anew."""
     search_backoff: Backoff = _SEARCH_BACKOFF
     """Between searches for a direct path while a tunnel is relayed; whatever changes at either end starts anew."""
+    busy_search_interval: float = 300.0
+    """The longest time between two of them while the tunnel carries IP packets."""
     helper_backoff: Backoff = _HELPER_BACKOFF

@@ -219,7 +219,7 @@ class InterfaceReady(Reply, frozen=True):
 
 
 class PeerStatistics(Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
-    """One peer's traffic since its first session. Times are the helper's monotonic seconds.
+    """One peer's IP packets, but no engine messages, since its first session. Times are the helper's monotonic seconds.
 
     Encoded without field names, at most 66 bytes, so that the statistics of MAX_PEERS peers fit into one frame.
     """

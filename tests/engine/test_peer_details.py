@@ -10,7 +10,7 @@ from tests.engine.world import QUICK, World, refusal, tell
 
 def test_a_tunnel_tells_its_suite_its_path_and_what_else_was_tried(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        timing = replace(QUICK, rekey_interval=0.5)
+        timing = replace(QUICK, rekey_interval=0.5, idle_rekey_interval=0.5)
         anna, ben = await world.person("anna", timing=timing), await world.person("ben", timing=timing)
         await anna.engine.create_network("family", "secret words")
         await ben.engine.join_network("family", "secret words")

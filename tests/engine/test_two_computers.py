@@ -94,7 +94,7 @@ def test_a_lossy_internet_slows_and_stops_nothing(tmp_path: Path) -> None:
 
 def test_tunnels_outlive_the_server_and_rekey_without_it(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        timing = replace(QUICK, rekey_interval=0.5, old_session_grace=0.3)
+        timing = replace(QUICK, rekey_interval=0.5, idle_rekey_interval=0.5, old_session_grace=0.3)
         anna, ben = await world.person("anna", timing=timing), await world.person("ben", timing=timing)
         await anna.engine.create_network("family", "secret words")
         await ben.engine.join_network("family", "secret words")
