@@ -151,7 +151,7 @@ class ForwarderPort:
     def _take_run(self, train: memoryview, slot: int, sender: Origin, now: float) -> None:
         """Datagrams that begin alike."""
         relay = int.from_bytes(train[:RELAY_ID_LENGTH])
-        if relay >= MIN_RELAY_ID and len(train) > RELAY_ID_LENGTH:
+        if relay >= MIN_RELAY_ID and min(slot, len(train)) > RELAY_ID_LENGTH:
             if not self._bindings.forward(train, slot, sender, now):
                 answer = self._bindings.tell_unknown(relay, min(slot, len(train)), _source(sender), now)
                 self._answer(answer, sender)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from struct import Struct
 from typing import Any, Final
 
@@ -250,5 +250,58 @@ def test_whatever_is_sent_to_it_the_relay_sends_no_more(seed: int, attacks: list
                 received += sum(map(len, attacker.own.waiting()))
                 assert received + sum(map(len, anna.waiting())) <= attacker.own.sent
                 assert bystander.waiting() == [], "whoever has no pair with him gets nothing"
+
+    play(story())
+
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["anna", "ben", "carl"]), st.integers(0, 2), st.integers(0, 400), st.integers(1, 12)),
+    min_size=1,
+    max_size=25,
+)
+"""Who sends, which relay id, bytes of each datagram behind it, and how many in one train, the last one shorter."""
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ACTIONS, st.lists(st.integers(0, 24), max_size=4))
+def test_every_datagram_reaches_its_peer_unchanged_and_in_order(
+    actions: list[tuple[str, int, int, int]], rests: list[int]
+) -> None:
+    """However they come, alone, in trains or mixed, and however many wait together."""
+
+    async def story() -> None:
+        async with relaying() as relay, AsyncExitStack() as stack:
+            people = {name: relay.endpoint() for name in ("anna", "ben", "carl")}
+            for person in people.values():
+                stack.enter_context(closing(person.socket))
+            with_ben = await people["anna"].bind(Party(0))
+            with_carl = await people["anna"].bind(Party(0, b"anna with carl--"))
+            await people["ben"].bind(Party(1))
+            await people["carl"].bind(Party(1, b"anna with carl--"))
+            numbers = [with_ben, with_carl, MIN_RELAY_ID]
+            ways = {("anna", with_ben): "ben", ("ben", with_ben): "anna"}
+            ways |= {("anna", with_carl): "carl", ("carl", with_carl): "anna"}
+            expected: dict[tuple[str, str], list[bytes]] = {}
+            heard: dict[str, list[bytes]] = {name: [] for name in people}
+            for count, (sender, which, length, train) in enumerate(actions):
+                head = numbers[which].to_bytes(4)
+                datagrams = [head + bytes([count, number]) * length for number in range(train)]
+                datagrams[-1] = datagrams[-1][: 4 + length]
+                if train > 1:
+                    people[sender].send_train(b"".join(datagrams), len(datagrams[0]))
+                else:
+                    people[sender].send(datagrams[0])
+                receiver = ways.get((sender, numbers[which]))
+                if receiver is not None and length:
+                    expected.setdefault((sender, receiver), []).extend(datagrams)
+                if count in rests or count % 5 == 4 or count == len(actions) - 1:
+                    await relay.rest()
+                    for name, person in people.items():
+                        heard[name] += [each for each in person.waiting() if each[:1] != b"\x82"]
+            assert heard["ben"] == expected.get(("anna", "ben"), [])
+            assert heard["carl"] == expected.get(("anna", "carl"), [])
+            for sender, number in (("ben", with_ben), ("carl", with_carl)):
+                own = [each for each in heard["anna"] if each[:4] == number.to_bytes(4)]
+                assert own == expected.get((sender, "anna"), [])
 
     play(story())
