@@ -37,6 +37,8 @@ MEMORY = ServerMemory(
     networks={NetworkId(7): JoinedNetwork("the-shire", 0x0A2A0001, b"s" * 32)},
     contacts={Address(0x0A2A0002): Contact(SECOND.public.blob, verified=True, alias="Sam")},
     statements=(b"signed", b"and signed again"),
+    routes={"0123456789abcdef": "WebSocket through the proxy proxy.example:3128"},
+    web_port=8_443,
 )
 
 fingerprints = st.binary(min_size=32, max_size=32).map(format_fingerprint)
@@ -207,6 +209,20 @@ def test_what_is_remembered_survives_a_restart(tmp_path: Path) -> None:
     again = Memory(profile_in(tmp_path), FIRST)
     assert again.server(SERVER) == MEMORY
     assert again.server(OTHER_SERVER) == ServerMemory()
+
+
+def test_the_proxys_password_is_kept_beside_the_servers_and_sealed_like_them(tmp_path: Path) -> None:
+    profile = profile_in(tmp_path)
+    memory = Memory(profile, FIRST)
+    memory.keep_proxy_password("correct horse")
+    memory.remember(SERVER, MEMORY)
+    again = Memory(profile_in(tmp_path), FIRST)
+    assert (again.proxy_password, again.server(SERVER)) == ("correct horse", MEMORY)
+    assert b"correct horse" not in profile.state_file(FIRST.public).read_bytes()
+    with pytest.raises(EngineError, match="too long"):
+        again.keep_proxy_password("x" * (settings.MAX_PROXY_PASSWORD + 1))
+    again.keep_proxy_password("")
+    assert Memory(profile_in(tmp_path), FIRST).proxy_password == ""
 
 
 def test_servers_are_remembered_apart(tmp_path: Path) -> None:
