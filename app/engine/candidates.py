@@ -199,13 +199,13 @@ def host_endpoints(
 def as_candidates(
     hosts: Sequence[Endpoint], reflexive: Sequence[Endpoint], mapped: Sequence[Endpoint] = ()
 ) -> tuple[Candidate, ...]:
-    """Everything to tell a peer, interfaces first, each address and port once, at most MAX_CANDIDATES."""
+    """Everything to tell a peer, interfaces first and in their order, each once, at most MAX_CANDIDATES."""
     kinds = {each.plain: CandidateKind.REFLEXIVE for each in reflexive}
     kinds.update((each.plain, CandidateKind.MAPPED) for each in mapped)
     kinds.update((each.plain, CandidateKind.HOST) for each in hosts)
     outside = [each for each, kind in kinds.items() if kind is not CandidateKind.HOST]
     reserved = sorted(outside, key=lambda each: (kinds[each], each))[:MAX_OUTSIDE]
-    inside = sorted(kinds.keys() - set(outside))[: MAX_CANDIDATES - len(reserved)]
+    inside = list(dict.fromkeys(each.plain for each in hosts))[: MAX_CANDIDATES - len(reserved)]
     return tuple(Candidate(kinds[each], each.host, each.port) for each in (*inside, *reserved))
 
 
@@ -224,9 +224,13 @@ _VIRTUAL6 = IPv6Network((VIRTUAL_PREFIX6, 96))
 
 
 def read_addresses() -> list[LocalAddress]:
-    """The interface addresses; none if the system does not tell."""
+    """The interface addresses, those that lead out first; none if the system does not tell.
+
+    A computer with many bridges for its containers still tells the address that counts.
+    """
+    leading_out = {each.interface for each in read_gateways()}
     try:
-        return local_addresses()
+        return sorted(local_addresses(), key=lambda each: each.interface not in leading_out)
     except OSError as error:
         logger.warning("own addresses can't be read: %s", error)
         return []

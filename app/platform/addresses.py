@@ -7,6 +7,7 @@ changes are not told. Unprivileged; used by engine/candidates.py.
 
 import socket
 import sys
+from collections.abc import Sequence
 from ipaddress import ip_address
 from struct import Struct
 from typing import Final, NamedTuple
@@ -23,6 +24,8 @@ _DONE: Final = 3
 _ERROR: Final = 2
 _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
+_TEMPORARY: Final = 0x01
+"""IFA_F_TEMPORARY, of IPv6 addresses (RFC 8981)."""
 _UNUSABLE_FLAGS: Final = 0x08 | 0x20 | 0x40
 """IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE."""
 _GROUPS: Final = 0x10 | 0x40 | 0x100 | 0x400
@@ -35,12 +38,14 @@ class LocalAddress(NamedTuple):
 
     interface: str
     address: str
+    temporary: bool = False
+    """Changed from time to time, so that nobody can be followed by it."""
 
 
 def local_addresses() -> list[LocalAddress]:
     """All addresses that peers might reach: no loopback, link-local or multicast ones. Raises OSError."""
     found = _linux_addresses() if sys.platform == "linux" else _outgoing_addresses()
-    return [each for each in found if _may_be_reached(each.address)]
+    return without_trackable([each for each in found if _may_be_reached(each.address)])
 
 
 def open_change_socket() -> socket.socket | None:
@@ -57,6 +62,29 @@ def open_change_socket() -> socket.socket | None:
         netlink.close()
         raise
     return netlink
+
+
+def without_trackable(found: Sequence[LocalAddress]) -> list[LocalAddress]:
+    """Without IPv6 addresses that show the hardware's, where a temporary one of the same network is there.
+
+    RFC 8445 section 5.1.1.1: an address by which a computer can be followed is told to nobody without need.
+    """
+    covered = {(each.interface, _network_of(each)) for each in found if each.temporary}
+    return [
+        each
+        for each in found
+        if each.temporary or not _shows_hardware(each.address) or (each.interface, _network_of(each)) not in covered
+    ]
+
+
+def _network_of(each: LocalAddress) -> bytes:
+    return ip_address(each.address).packed[:8]
+
+
+def _shows_hardware(text: str) -> bool:
+    """An interface identifier made of the hardware address (RFC 4291 appendix A)."""
+    packed = ip_address(text).packed
+    return len(packed) == 16 and packed[11:13] == b"\xff\xfe"
 
 
 def _may_be_reached(text: str) -> bool:
@@ -119,6 +147,7 @@ def _address_in(body: bytes) -> LocalAddress | None:
     if raw is None or len(raw) not in (4, 16):
         return None
     try:
-        return LocalAddress(socket.if_indextoname(index), str(ip_address(raw)))
+        temporary = family == socket.AF_INET6 and bool(flags & _TEMPORARY)
+        return LocalAddress(socket.if_indextoname(index), str(ip_address(raw)), temporary)
     except OSError:
         return None  # the interface went away meanwhile

@@ -51,6 +51,12 @@ def test_an_address_that_is_seen_from_outside_unchanged_is_told_once() -> None:
     ]
 
 
+def test_interfaces_are_told_in_their_order_which_says_what_counts() -> None:
+    hosts = [Endpoint("192.168.1.5", 1), *(Endpoint(f"172.{n}.0.1", 1) for n in range(17, 17 + MAX_CANDIDATES))]
+    told = as_candidates(hosts, [Endpoint("198.51.100.7", 9)])
+    assert [each.host for each in told] == [*(each.host for each in hosts[: MAX_CANDIDATES - 1]), "198.51.100.7"]
+
+
 endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), st.integers(1, 65_535))
 
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from app.platform import addresses
-from app.platform.addresses import local_addresses, open_change_socket
+from app.platform.addresses import LocalAddress, local_addresses, open_change_socket, without_trackable
 
 
 def test_the_address_that_leads_out_is_among_them() -> None:
@@ -29,3 +29,24 @@ def test_truncated_answers_are_not_read_beyond_their_end() -> None:
             if len(part) >= addresses._ADDRESS.size:
                 addresses._address_in(part)
     assert addresses._messages(bytes(16)) == []
+
+
+def test_an_address_that_shows_the_hardware_is_told_only_where_there_is_no_temporary_one() -> None:
+    followed, other = "2001:db8::211:22ff:fe33:4455", "2001:db8:0:1:211:22ff:fe33:4455"
+    stable, temporary = "2001:db8::7", "2001:db8::1234:5678:9abc:def0"
+    found = [
+        LocalAddress("eth0", "192.168.1.2"),
+        LocalAddress("eth0", followed),
+        LocalAddress("eth0", stable),
+        LocalAddress("eth0", temporary, temporary=True),
+        LocalAddress("eth0", other),
+        LocalAddress("wlan0", followed),
+    ]
+    told = [(each.interface, each.address) for each in without_trackable(found)]
+    assert told == [
+        ("eth0", "192.168.1.2"),
+        ("eth0", stable),
+        ("eth0", temporary),
+        ("eth0", other),
+        ("wlan0", followed),
+    ]
