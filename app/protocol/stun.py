@@ -166,9 +166,9 @@ class Reflection(NamedTuple):
 def reflect(datagram: bytes, source: Endpoint, has_other_port: bool = False) -> Reflection | None:
     """What a reflector answers to a datagram from `source`: for a plain Binding request its source, else None.
 
-    An answer has at most MAX_REFLECTION bytes (32 for IPv4, 44 for IPv6, 8 more if the request had a FINGERPRINT) and
-    a request at least 20, so a forged source gets at most 2.2 times the forger's bytes and never more packets; a
-    refusal of unknown attributes (420) is never larger than its request. Answers are not answered: no loops.
+    An answer has at most MAX_REFLECTION bytes (32 for IPv4, 44 for IPv6, 8 more if the request had a FINGERPRINT). A
+    refusal of unknown attributes (420) is never larger than its request; whether another answer may be is the caller's
+    to say (the server: no). Answers are not answered: no loops.
     """
     try:
         request = decode(datagram)
