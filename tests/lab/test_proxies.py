@@ -34,8 +34,21 @@ def test_through_a_proxy_alone_with_each_kind_of_credentials(lab: Lab, authentic
     anna.wait_until_online(60)
     assert anna.state()["server"]["route"] == f"WebSocket through the proxy {proxy.place}"
     assert anna.buri("proxy", "test")["route"] == f"WebSocket through the proxy {proxy.place}"
+    ben = lab.computer("ben", behind=lab.router("home", ipv6=False))
+    ben.go_online(server)
+    talk(anna, ben)
     assert all(f"{server.addresses.ipv4}:443" in line or "TCP_DENIED" in line for line in proxy.led())
     assert PASSWORD not in anna.engine.output()
+
+
+def talk(anna: Computer, ben: Computer) -> None:
+    """They join a network; pings and words pass between them, over the relay's stream."""
+    anna.buri("create", "friends", "secret")
+    ben.buri("join", "friends", "secret")
+    anna.wait_for_peer(ben, "relayed", 60)
+    ben.wait_for_answer(anna.virtual_address, 60)
+    anna.buri("chat", "ben", "hello from the office")
+    wait_until(lambda: ben.view_of(anna)["unread"] == 1, "anna's words to reach ben")
 
 
 def test_a_wrong_password_is_told_plainly_and_shown_to_the_proxy_once(lab: Lab) -> None:
