@@ -94,6 +94,10 @@ class Side:
             self._rate, self._burst = rate, max(MIN_BURST, rate * BURST_SECONDS)
             self._level, self._filled = self._burst, now
 
+    def has_moved_since(self, nonce: bytes, origin: Origin) -> bool:
+        """Whether the BIND of this nonce was taken before, and `origin` is not the side's endpoint any more."""
+        return nonce in self.nonces and (self.way is None or self.way.origin != origin)
+
     def spend(self, length: int, slot: int, now: float) -> int:
         """How many bytes of a train the side's rate has room for, in whole datagrams; they are spent.
 
@@ -183,7 +187,7 @@ class Bindings:
 
     def wait(self, train: memoryview, origin: Origin, now: float) -> float:
         """Seconds that a sender who can wait should, so that its rate has room for a train of one relay id."""
-        pair = self._by_id.get(int.from_bytes(train[:4]))
+        pair = self._by_id.get(int.from_bytes(train[:RELAY_ID_LENGTH]))
         side = pair.side_of(origin) if pair is not None else None
         return side.wait(len(train), now) if side is not None else 0.0
 
@@ -241,10 +245,9 @@ class Bindings:
             return self._refuse(word, RelayRefusal.WRONG_TOKEN)
         pair = self._by_name.get(grant.pair)
         side = pair.sides[grant.side] if pair else None
-        bound = side.way if side else None
-        if side is not None and word.nonce in side.nonces and (bound is None or bound.origin != way.origin):
+        if side is not None and side.has_moved_since(word.nonce, way.origin):
             return self._refuse(word, RelayRefusal.STALE_COOKIE)
-        if not self._has_room(pair, bound, way):
+        if not self._has_room(pair, side, way):
             return self._refuse(word, RelayRefusal.BUSY)
         return self._bound(grant, word, way, key, now, wall)
 
@@ -252,11 +255,11 @@ class Bindings:
         self.counts[f"relay_binds_refused_{reason.name.lower()}"] += 1
         return encode(RelayRefused(word.nonce, reason))
 
-    def _has_room(self, pair: Pair | None, bound: Way | None, way: Way) -> bool:
+    def _has_room(self, pair: Pair | None, side: Side | None, way: Way) -> bool:
         if pair is None and len(self._by_name) >= self._limits.pairs:
             return False
-        moved_here = bound is None or bound.source != way.source
-        return not moved_here or self._by_source[way.source] < self._limits.endpoints_per_source
+        counts_already = side is not None and side.way is not None and side.way.source == way.source
+        return counts_already or self._by_source[way.source] < self._limits.endpoints_per_source
 
     def _bound(self, grant: Grant, word: RelayBind, way: Way, key: bytes, now: float, wall: float) -> bytes:
         pair = self._by_name.get(grant.pair) or self._new_pair(grant.pair)
