@@ -37,7 +37,7 @@ from app.engine.nat import of_family
 from app.engine.peer_link import PeerLink
 from app.engine.timing import Timing
 from app.ipc.schema import Request, UseSockets
-from app.protocol.messages import CandidateKind, Introduced
+from app.protocol.messages import Introduced
 from app.protocol.port_guess import SOCKETS, allowance, guessed_ports, sockets_needed
 from app.protocol.tunnel_message import SearchAnswer, SearchOffer, SearchVerdict, encode
 from app.protocol.wire import MAX_EXTRA_SOCKETS, Address, Endpoint, format_address
@@ -62,11 +62,11 @@ MAX_ACCEPTED: Final = 12
 ACCEPTED_WITHIN: Final = 300.0
 PAUSE_OF_PEER: Final = 120.0
 """Seconds until the same peer's next offer is taken."""
-LOOK_AGAIN: Final = 60.0
+LOOK_AGAIN: Final = 30.0
 """Seconds until it is looked again what the own router does, if no reflector told."""
 
 _FAILURE_PAUSE: Final = Backoff(first=300.0, limit=3_600.0)
-_SHORT_PAUSE: Final = Backoff(first=10.0, limit=300.0)
+_SHORT_PAUSE: Final = Backoff(first=10.0, limit=3_600.0)
 """After a refusal: the peer may have been in the midst of something."""
 _NEVER: Final = float("-inf")
 
@@ -96,7 +96,7 @@ class _Searched:
     observed_host: str = ""
     """Where the server sees it."""
     outside_hosts: frozenset[str] = frozenset()
-    """Where reflectors saw it over IPv4, as it says; none if no UDP comes through."""
+    """Where it may be searched for, of its candidates; none if no UDP of it gets out of its own network."""
     due: float | None = None
     """When to look whether a search is of use."""
     rest_until: float = _NEVER
@@ -104,7 +104,6 @@ class _Searched:
     outcome: SearchOutcome | None = None
     socket: int = 0
     """The extra socket that is kept for it, 0 for none."""
-    accepted_at: float = _NEVER
     considered: int | None = None
     """The number of its last offer that might be accepted."""
     answer: SearchAnswer | None = None
@@ -131,7 +130,8 @@ class PathSearches:
         self._timing, self._tasks = timing, tasks
         self._post, self._send, self._on_end = post, send, on_end
         self._peers: dict[Address, _Searched] = {}
-        self._accepted: deque[float] = deque(maxlen=MAX_ACCEPTED)
+        self._accepted: deque[tuple[float, Address]] = deque(maxlen=MAX_ACCEPTED)
+        """When the last offers were accepted, and whose; who is no peer for a moment is not forgotten here."""
         self._woken = asyncio.Event()
         self._searching: Address | None = None
         self._offered: tuple[int, asyncio.Future[SearchAnswer]] | None = None
@@ -153,8 +153,8 @@ class PathSearches:
     def introduced(self, message: Introduced, now: float) -> None:
         """What the server tells of a peer. One at another place is another peer."""
         known = self._known(Address(message.peer))
-        reflexive = (each.host for each in message.candidates if each.kind is CandidateKind.REFLEXIVE)
-        outside_hosts = frozenset(host for host in reflexive if ":" not in host)
+        hosts = {each.host for each in message.candidates}
+        outside_hosts = frozenset(each for each in hosts if allowance(each, message.observed_host))
         if (message.observed_host, outside_hosts) != (known.observed_host, known.outside_hosts):
             known.observed_host, known.outside_hosts = message.observed_host, outside_hosts
             self._begin_anew(Address(message.peer), known, now)
@@ -212,16 +212,17 @@ class PathSearches:
         return min((known.due for known in self._peers.values() if known.due is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
-        """Begin the search that is due."""
+        """Begin the search that is due, if the own router is the hard one and the peer is somewhere."""
         if self._searching is not None:
             return
         for peer, known in self._peers.items():
-            if known.due is not None and known.due <= now:
-                known.due = None
-                link = self._links.get(peer)
-                if link is not None and link.is_relayed:
-                    self._start(link, self._search(link, known))
-                    return
+            if known.due is None or known.due > now:
+                continue
+            known.due = None if self._outside() else now + LOOK_AGAIN
+            link = self._links.get(peer)
+            if self._is_hard() and known.outside_hosts and link is not None and link.is_relayed:
+                self._start(link, self._search(link, known))
+                return
 
     def _start(self, link: PeerLink, search: Coroutine[Any, Any, None]) -> None:
         self._searching = link.peer
@@ -238,19 +239,12 @@ class PathSearches:
     # --- the hard side
 
     async def _search(self, link: PeerLink, known: _Searched) -> None:
-        """Of use only if the own router is the hard one, and the peer is somewhere."""
-        if not known.outside_hosts:
-            return
-        await self._reflectors.ask()
-        if not self._is_hard():
-            known.due = None if self._outside() else self._now() + LOOK_AGAIN
-            return
         self._forget_socket(link, known)
         self._end(link, known, await self._look_for(link, known))
-        if not link.is_relayed:
+        if link.is_relayed:
+            self._rest(known)
+        else:
             known.failures = 0
-            return
-        self._rest(known)
 
     def _rest(self, known: _Searched) -> None:
         if known.outcome is SearchOutcome.BOTH_HARD:
@@ -322,7 +316,7 @@ class PathSearches:
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.BOTH_HARD))
         elif known.considered == offer.search:
             return  # the answer is on its way
-        elif self._searching is not None or not self._may_accept(known, now):
+        elif self._searching is not None or not self._may_accept(link.peer, now):
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.BUSY))
         elif not link.is_relayed:
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.REFUSED))
@@ -330,9 +324,10 @@ class PathSearches:
             known.considered = offer.search
             self._start(link, self._accept(link, known, offer))
 
-    def _may_accept(self, known: _Searched, now: float) -> bool:
-        crowded = len(self._accepted) == MAX_ACCEPTED and now < self._accepted[0] + ACCEPTED_WITHIN
-        return not crowded and now >= known.accepted_at + PAUSE_OF_PEER
+    def _may_accept(self, peer: Address, now: float) -> bool:
+        crowded = len(self._accepted) == MAX_ACCEPTED and now < self._accepted[0][0] + ACCEPTED_WITHIN
+        again = any(peer == earlier and now < when + PAUSE_OF_PEER for when, earlier in self._accepted)
+        return not crowded and not again
 
     def _answer(self, link: PeerLink, answer: SearchAnswer) -> None:
         self._known(link.peer).answer = answer
@@ -349,8 +344,7 @@ class PathSearches:
         if outside is None or not allowed:
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.REFUSED))
             return
-        known.accepted_at = self._now()
-        self._accepted.append(known.accepted_at)
+        self._accepted.append((self._now(), link.peer))
         self._answer(link, SearchAnswer(offer.search, SearchVerdict.BEGIN, outside.host, outside.port))
         await asyncio.sleep(HEAD_START)
         ports = guessed_ports(offer.ports, allowed, random.SystemRandom())
