@@ -19,6 +19,7 @@ from app.engine.state import (
     NetworkView,
     PeerStatus,
     PeerView,
+    PortMappingView,
     Problem,
     Protection,
     RoundTrip,
@@ -137,6 +138,7 @@ def status(state: EngineState, version: str, process: int) -> str:
         ("address", f"{server.address}  {server.address6}".strip() or "none yet"),
         ("nickname", printable(server.nickname)),
         ("adapter", _adapter_line(state.helper)),
+        ("open port", _open_port(state.port_mapping)),
         ("networks", f"{len(state.networks)}" + (f", online in {len(online)}" if state.networks else "")),
         ("peers", _peer_summary(state.peers)),
     ]
@@ -263,6 +265,11 @@ def _server_line(state: EngineState) -> str:
     host = f"[{server.host}]" if ":" in server.host else server.host
     route = f", by {printable(server.route)}" if server.route else ""
     return f"{host}:{server.port}" + (f"  ({printable(server.name)})" if server.name else "") + route
+
+
+def _open_port(mapping: PortMappingView) -> str:
+    """Empty where the router opened none."""
+    return f"{mapping.outside}, by {mapping.protocol}" if mapping.protocol is not None else ""
 
 
 def _adapter_line(helper: HelperView) -> str:

@@ -70,7 +70,9 @@ class Facts:
 def write_report(facts: Facts) -> str:
     """The report."""
     own = (*facts.hosts, *facts.seen, *facts.seen.values(), *facts.guessed)
-    cover = Cover(facts.state, [each.host for each in own])
+    mapping = facts.state.port_mapping
+    opened = [each for each in (mapping.gateway, mapping.outside.rpartition(":")[0]) if each]
+    cover = Cover(facts.state, [*opened, *(each.host for each in own)])
     state = cover.state(facts.state)
     peers = [replace(each, peer=cover.peer(each.peer)) for each in facts.peers]
     text = cover.hide("\n".join(_section(*each) for each in _sections(facts, state, peers)))
@@ -112,9 +114,11 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def _endpoints(facts: Facts) -> list[str]:
+    mapping = facts.state.port_mapping
     return [
         *(f"{each}  host" for each in facts.hosts),
         *(f"{outside}  reflexive, seen by {reflector}" for reflector, outside in facts.seen.items()),
+        *([f"{mapping.outside}  mapped, by {mapping.protocol}"] if mapping.protocol is not None else []),
         *(f"{each}  guessed, as the server stands behind the same router" for each in facts.guessed),
     ]
 

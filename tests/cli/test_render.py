@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from app.cli import doctor, render
 from app.cli.outcome import CommandError, ExitCode, show_error
-from app.engine.state import ChatMessage, ChatStatus, EngineState, Finding, PathKind, Problem, RoundTrip
+from app.engine.state import (
+    ChatMessage,
+    ChatStatus,
+    EngineState,
+    Finding,
+    MappingProtocol,
+    MappingStatus,
+    PathKind,
+    PortMappingView,
+    Problem,
+    RoundTrip,
+)
 from tests.cli.views import FAMILY, GAME_NIGHT, HIRO, PEERS, STATE
 
 
@@ -49,6 +60,12 @@ def test_status_before_anything_is_set() -> None:
         peers     0
         """
     )
+
+
+def test_status_tells_the_port_that_the_router_opened() -> None:
+    mapping = PortMappingView(MappingStatus.MAPPED, MappingProtocol.PCP, "192.168.1.1", "203.0.113.9:40123")
+    text = render.status(EngineState(port_mapping=mapping), "0.1.0", 1)
+    assert "open port  203.0.113.9:40123, by PCP" in text
 
 
 def test_list() -> None:

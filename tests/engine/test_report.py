@@ -2,21 +2,26 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.base.logs import MAX_KEPT, set_up_logging
 from app.engine.errors import engine_error, problem_of
+from app.engine.netcheck_state import Grade, Netcheck
 from app.engine.report import MAX_REPORT, Facts, write_report
 from app.engine.state import (
     CandidateView,
     EngineState,
+    MappingProtocol,
+    MappingStatus,
     NetworkStatus,
     NetworkView,
     PeerDetails,
     PeerStatus,
     PeerView,
+    PortMappingView,
     Protection,
     ServerView,
 )
@@ -52,6 +57,18 @@ def facts(*log: str) -> Facts:
         CandidateView("[2001:db8:1::7]:5", "host", "failed"),
     )
     return Facts(100.0, state, "SHA256:me", {REFLECTOR: OUTSIDE}, [HOST], [PeerDetails(ben, "", 0, ways)], log)
+
+
+def test_the_open_port_and_the_network_check_are_told() -> None:
+    opened = PortMappingView(MappingStatus.MAPPED, MappingProtocol.UPNP, "192.168.1.1", "203.0.113.77:4000")
+    verdict = problem_of(engine_error("netcheck-open", outside=opened.outside))
+    known = facts()
+    report = write_report(
+        replace(known, state=replace(known.state, port_mapping=opened), check=Netcheck(Grade.OPEN, verdict, opened))
+    )
+    assert "203.0.113.77:4000  mapped, by UPnP" in report
+    assert "[network check]\nopen: Direct connections work with everybody." in report
+    assert "port mapping: 203.0.113.77:4000 by UPnP at 192.168.1.1 (mapped)" in report
 
 
 def test_names_are_numbers_and_addresses_of_others_are_short() -> None:
