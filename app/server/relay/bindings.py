@@ -46,6 +46,8 @@ BURST_SECONDS: Final = 0.1
 """What a pair may send at once, in seconds of its rate."""
 MIN_BURST: Final = 262_144
 """Bytes that any pair may send at once: a few trains."""
+EARLY: Final = 0.001
+"""Seconds by which a sleep may end too soon, by the clock's steps and by rounding."""
 REMEMBERED_NONCES: Final = 8
 """Of each side: a BIND that somebody copied does not bring an earlier endpoint back."""
 UNKNOWN_RATE: Final = Rate(16, 4)
@@ -113,7 +115,7 @@ class Side:
     def wait(self, length: int, now: float) -> float:
         """Seconds until `spend` has room for a train; 0.0 if it has, or never will."""
         level = min(self._burst, self._level + (now - self._filled) * self._rate)
-        return (length - level) / self._rate if level < length <= self._burst else 0.0
+        return (length - level) / self._rate + EARLY if level < length <= self._burst else 0.0
 
     def is_over(self, now: float) -> bool:
         """Whether its endpoint was silent too long, or its token's time is over."""
