@@ -19,6 +19,8 @@ WEB_PORT = 443
 """Where servers are asked for a WebSocket if they have not said otherwise."""
 READ_AHEAD = 262_144
 """Bytes that a stream takes in before they are wanted: a few trains of a relay."""
+MAX_PROXIES = 64
+"""Proxies that are remembered: a script may name new ones for ever."""
 
 
 class Way(StrEnum):
@@ -73,6 +75,8 @@ class Dialler:
     async def _carrier(self, host: str, port: int, proxy: Proxy | None) -> TcpStream:
         if proxy is None:
             return await open_tcp(host, port)
+        if proxy not in self._proxies and len(self._proxies) >= MAX_PROXIES:
+            self._proxies.clear()
         client = self._proxies.setdefault(proxy, ProxyClient(proxy, open_tcp))
         return await client.connect(host, port)
 
