@@ -32,7 +32,7 @@ from app.protocol.wire import (
 from app.server.relay.bindings import Bindings
 
 OnDatagram = Callable[[bytes, Endpoint], None]
-QUIET_AFTER = 1.0
+QUIET_AFTER = 0.5
 """Seconds of silence until the pump tells of it."""
 HOME_ADDRESSES = ip_network("192.168.0.0/16")
 """What no router carries into the world."""

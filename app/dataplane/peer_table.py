@@ -18,7 +18,7 @@ A plain tuple: one is made for each train that comes, and compared with the peer
 
 NOTICE_RATE, NOTICE_BURST = 1_000.0, 1_000.0
 """What the engine is told a second because of one peer: its engine messages and moves. Chat stays far below."""
-PATIENCE, MAX_PATIENCE = 1.0, 32.0
+PATIENCE, MAX_PATIENCE = 0.5, 32.0
 """Seconds in which something must come back from a peer that packets are sent to, at first and at last."""
 
 

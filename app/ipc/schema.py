@@ -292,7 +292,7 @@ class EndpointChanged(Notification, frozen=True):
 
 
 class PeerQuiet(Notification, frozen=True):
-    """IP packets go to a peer and for a second nothing authentic has come back: its path may be dead.
+    """IP packets go to a peer and for half a second nothing authentic has come back: its path may be dead.
 
     Told when the next packet is sent; again at doubling intervals, up to about half a minute, until IP packets come.
     """

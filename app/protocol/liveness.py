@@ -4,9 +4,9 @@ Everything rests on sealed probes inside the tunnel, so nobody else can answer f
 reports of its traffic: when something was last sent and last received. No event per packet is needed.
 
 - Quiet: 25 s after the last packet sent, a probe goes over the path in use, and its answer keeps the other side quiet.
-- Doubt: the pump tells that nothing came back for a second, or a keepalive was not answered. The path in use is probed
-  twice, then every other known one. The first that answers takes over; if none does, the tunnel is silent, and probing
-  goes on at growing intervals.
+- Doubt: the pump tells that nothing came back for half a second, or a keepalive was not answered. The path in use is
+  probed twice, then every other known one. The first that answers takes over; if none does, the tunnel is silent, and
+  probing goes on at growing intervals.
 - Better: a path found later is used once it has answered a probe and `better_path` prefers it.
 - Size: once a path is in use, probes that must not be fragmented find the largest packet that it carries.
 - Moved: when authentic packets come from a new endpoint it is probed too, and followed when the old one stays mute.
@@ -17,6 +17,7 @@ converted by the engine to the same clock.
 
 import secrets
 from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
@@ -37,6 +38,9 @@ ROUND_INTERVALS: Final = (0.5, 1.0, 2.0)
 """Seconds after each probe of a path without an answer; then the path has not answered."""
 DOUBT_INTERVALS: Final = (0.25, 0.25, 1.0, 1.5, 3.0, 6.0, 12.0, 24.0, 30.0)
 """Seconds between the rounds of probes while nothing is received; the last one repeats."""
+MIN_WAIT = 0.15
+ROUND_TRIPS_TO_WAIT = 4.0
+"""A path whose round trip is known is given no more time than this many of them for the first probes of a round."""
 ROUNDS_OF_ONE = 2
 """Rounds of doubt that ask the path in use alone: a probe that was lost must not lead to another path."""
 SILENT_AFTER_ROUNDS = 4
@@ -324,7 +328,7 @@ class PathMonitor:
 
     def _continue_round(self, watched: _Watched, now: float) -> None:
         if watched.probes < len(ROUND_INTERVALS):
-            watched.due = now + ROUND_INTERVALS[watched.probes]
+            watched.due = now + self._patience(watched, ROUND_INTERVALS, watched.probes)
             watched.probes += 1
             self._probe(watched, now)
             self._follow()
@@ -332,6 +336,13 @@ class PathMonitor:
         watched.due = None
         if watched is self._current and self.health is Health.ALIVE:
             self.suspect(now)
+
+    def _patience(self, watched: _Watched, intervals: Sequence[float], attempt: int) -> float:
+        """How long to wait for the answer to a probe."""
+        interval = intervals[min(attempt, len(intervals) - 1)]
+        if attempt >= ROUNDS_OF_ONE or watched.round_trip is None:
+            return interval
+        return min(interval, max(MIN_WAIT, ROUND_TRIPS_TO_WAIT * watched.round_trip))
 
     def _probe(self, watched: _Watched, now: float) -> None:
         self._outbox.append(Outgoing(watched.endpoint, encode(ProbeRequest(self._new_token(watched, now, 0)))))
@@ -373,7 +384,7 @@ class PathMonitor:
             self.health = Health.SILENT
             self._events.append(PathLost(self._current.endpoint))
             self._events.append(TunnelSilent())
-        self._doubt_due = now + DOUBT_INTERVALS[min(self._doubt_rounds, len(DOUBT_INTERVALS)) - 1]
+        self._doubt_due = now + self._patience(self._current, DOUBT_INTERVALS, self._doubt_rounds - 1)
         if self._doubt_rounds > ROUNDS_OF_ONE:
             self._events.append(PathDoubted())
         for watched in self._paths.values():
