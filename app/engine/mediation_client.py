@@ -37,6 +37,7 @@ from app.protocol.messages import (
     Accepted,
     Closing,
     Created,
+    HelloRefusal,
     JoinParameters,
     Message,
     PeerKey,
@@ -68,6 +69,14 @@ _REFUSED_FOR_LONG = frozenset(
 
 Answer = Accepted | Refused | JoinParameters | Created | Pending | PeerKey
 Wanted = TypeVar("Wanted", bound=Message)
+
+
+class HelloRefusedError(StreamError):
+    """HELO was answered with NO: perhaps by another server of the same host, so other routes are still tried."""
+
+    def __init__(self, reason: HelloRefusal) -> None:
+        super().__init__(f"HELO refused: {reason.name}")
+        self.reason = reason
 
 
 class ServerAccess(msgspec.Struct, frozen=True):
@@ -265,7 +274,7 @@ class MediationClient:
             won = await self.reach(access, address, ways, self._routes.dialler)
         except RoutesFailedError as error:
             logger.debug("server: %s", error)
-            self.problem = unreachable(self._server, error, self._routes.problem)
+            self.problem = self._why_unreachable(error)
             return None
         self._conversation, self._stream, self.route = won.greeting, won.stream, won.route
         try:
@@ -277,6 +286,12 @@ class MediationClient:
             if account is None:
                 self._routes.failed(won.route)
         return account
+
+    def _why_unreachable(self, error: RoutesFailedError) -> EngineError:
+        refusals = [each.reason for each in error.failures.values() if isinstance(each, HelloRefusedError)]
+        if refusals:
+            return hello_refused(refusals[0], self._server, self._expected, self._suite)
+        return unreachable(self._server, error, self._routes.problem)
 
     def target_of(self, access: ServerAccess) -> Target:
         """Where routes to the server lead."""
@@ -302,7 +317,13 @@ class MediationClient:
             if answer[0] > MAX_FIRST_BYTE:
                 raise StreamError("What answers there is no server of Buri")
             conversation.receive_data(answer, now())
-            return conversation
+            match conversation.next_event():
+                case None:
+                    return conversation
+                case HelloRefused(reason):
+                    raise HelloRefusedError(reason)
+                case event:
+                    raise StreamError(event.reason if isinstance(event, ConversationClosed) else "It spoke too early")
 
         return await race(dialler, self.target_of(access), ways, greet, self._timing.connect_timeout)
 
@@ -338,8 +359,6 @@ class MediationClient:
                 return event.address
             case MessageReceived():
                 self._take_message(event.message)
-            case HelloRefused():
-                self.problem = hello_refused(event.reason, self._server, self._expected, self._suite)
             case LoginRefused():
                 self.problem = refused(event.reason)
             case ConversationClosed():

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,10 @@ from app.protocol.messages import (
     Synchronised,
 )
 from app.protocol.wire import Address
+from app.server.certificate import own_certificate, server_context
+from app.server.entrance import Entrance, Visitor
+from app.server.limits import RateLimits
+from app.server.metrics import Counters
 
 SERVER, CLIENT, STRANGER = (IdentityKey.generate() for _ in range(3))
 TIMING = Timing(
@@ -53,6 +58,7 @@ class Setting:
         self.writers: list[asyncio.StreamWriter] = []
         self.changed = asyncio.Event()
         self.tasks = Tasks()
+        self.routes = ServerRoutes(self.tasks, web_port=0, location=lambda: "here")
         self.client = MediationClient(
             CLIENT,
             TIMING,
@@ -60,7 +66,7 @@ class Setting:
             self.words.append,
             self.logins.append,
             self.changed.set,
-            ServerRoutes(self.tasks, web_port=0),
+            self.routes,
         )
 
     async def __aenter__(self) -> "Setting":
@@ -201,6 +207,29 @@ def test_a_server_with_another_key_is_told_and_left_alone() -> None:
         assert (setting.client.status, setting.connections) == (ServerStatus.REFUSED, 1)
 
     run(honest(identity=STRANGER), story)
+
+
+def test_another_server_at_the_hosts_web_port_does_not_matter(tmp_path: Path) -> None:
+    """Two servers of one host can't both have port 443."""
+
+    async def answer_no(visitor: Visitor) -> None:
+        now = asyncio.get_running_loop().time
+        conversation = ServerConversation(STRANGER, now())
+        conversation.receive_data(await visitor.stream.read(65_536), now())
+        visitor.stream.write(conversation.data_to_send())
+        await visitor.stream.drain()
+
+    async def story(setting: Setting) -> None:
+        other = Entrance(RateLimits(), Counters(), setting.tasks, answer_no, None)
+        file = own_certificate(tmp_path / "web.pem", "")
+        setting.routes.web_port = other.open_web("127.0.0.1", 0, server_context(file, file))
+        setting.routes.remembered["here"] = "WebSocket"
+        setting.start()
+        await setting.client.settled()
+        assert str(setting.client.route) == "TCP"
+        other.close()
+
+    run(honest(), story)
 
 
 def test_a_refused_account_is_told_and_left_alone() -> None:
