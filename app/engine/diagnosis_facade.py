@@ -109,4 +109,5 @@ class DiagnosisFacade:
         self._publisher.changed()
 
     def _all_details(self) -> list[PeerDetails]:
-        return [describe_peer(each, self._peers.links.get(parse_address(each.address))) for each in self.state.peers]
+        links, relays = self._peers.links, self._peers.relays
+        return [describe_peer(each, links.get(parse_address(each.address)), relays) for each in self.state.peers]

@@ -4,24 +4,25 @@ Reads the engine's parts and changes none of them. Called by engine/engine.py an
 """
 
 from app.engine.peer_link import PeerLink
+from app.engine.relays import Relays
 from app.engine.state import CandidateView, PeerDetails, PeerView
 from app.protocol.messages import CandidateKind
 from app.protocol.suites import SUITES
 from app.protocol.wire import Endpoint
 
 
-def describe_peer(view: PeerView, link: PeerLink | None) -> PeerDetails:
-    """The details of a peer; `link` is None if no tunnel may be made with it."""
+def describe_peer(view: PeerView, link: PeerLink | None, relays: Relays) -> PeerDetails:
+    """The details of a peer; `link` is None if no tunnel may be made with it. `relays` knows relays by name."""
     suite = SUITES.get(view.suite)
     return PeerDetails(
         view,
         "" if suite is None else suite.name,
         0 if link is None or not link.up else link.rekeys,
-        () if link is None else _candidates(link),
+        () if link is None else _candidates(link, relays),
     )
 
 
-def _candidates(link: PeerLink) -> tuple[CandidateView, ...]:
+def _candidates(link: PeerLink, relays: Relays) -> tuple[CandidateView, ...]:
     """The path in use first, then those that answered, then the rest, each by its kind."""
     found: dict[Endpoint, CandidateView] = {}
     for (kind, endpoint), round_trip, waiting in link.finder.looked_at():
@@ -32,7 +33,7 @@ def _candidates(link: PeerLink) -> tuple[CandidateView, ...]:
         known = found.get(path.endpoint)
         status = "in use" if path.in_use and link.up else "checked" if measured is not None else "waiting"
         found[path.endpoint] = CandidateView(
-            str(path.endpoint),
+            relays.place(path.endpoint) or str(path.endpoint),
             known.kind if known is not None else kind_name(path.kind),
             status,
             measured if measured is not None or known is None else known.round_trip,

@@ -58,7 +58,7 @@ class PeerFacade:
 
     def peer_details(self, peer: Address) -> PeerDetails:
         """What is known of a peer's tunnel beyond its line in the state. Raises EngineError without such a peer."""
-        return describe_peer(self._view(peer), self._peers.links.get(peer))
+        return describe_peer(self._view(peer), self._peers.links.get(peer), self._peers.relays)
 
     def _view(self, peer: Address) -> PeerView:
         """Raises EngineError if no network is shared."""
@@ -75,4 +75,4 @@ class PeerFacade:
 
     def _place(self, peer: Address) -> tuple[PathKind | None, str]:
         view = self._snapshots.peer(peer)
-        return (view.path, view.endpoint) if view is not None else (None, "")
+        return (view.path, view.relay or view.endpoint) if view is not None else (None, "")

@@ -8,9 +8,10 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel
 
-from app.engine.state import CandidateView, PeerDetails
+from app.engine.state import CandidateView, PathKind, PeerDetails
 from app.ui.dialogs.peer_details import PeerDetailsWindow, amount, as_text, facts_of
 from app.ui.dialogs.peers import SetAlias
+from tests.engine.test_relays import meet_relayed
 from tests.engine.world import World, meet
 from tests.ui import samples
 from tests.ui.hands import appears, gone
@@ -90,6 +91,32 @@ def test_everything_can_be_copied_as_text(qapp: QApplication, tmp_path: Path) ->
     QTest.mouseClick(window.copy_button, Qt.MouseButton.LeftButton)
     assert peer.fingerprint in QGuiApplication.clipboard().text()
     window.deleteLater()
+
+
+def test_two_who_meet_over_the_relay_see_its_name_and_not_a_number(qapp: QApplication, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, _network = await meet_relayed(world)
+        desk = Desk(tmp_path, anna)
+        desk.actions.show_peer(anna.peer(ben))
+        window = await appears(PeerDetailsWindow)
+        place = anna.peer(ben).relay
+        assert place.startswith("127.0.0.1:")
+        await until(lambda: value(window, "Path") == f"relayed, through {place}")
+        assert window.why.text().startswith("Why?")
+        await until(lambda: in_use(window) == (place, "relay"))
+        (trip,) = [each async for each in anna.engine.ping(ben.address, 1)]
+        assert (trip.path, trip.endpoint) == (PathKind.RELAY, place)
+        window.close()
+        await gone(window)
+        await desk.close()
+
+    tell(qapp, tmp_path, story)
+
+
+def in_use(window: PeerDetailsWindow) -> tuple[str, str]:
+    """The endpoint and kind of the first way."""
+    item = window.candidates.topLevelItem(0)
+    return (item.text(0), item.text(1)) if item is not None else ("", "")
 
 
 def test_who_is_relayed_is_told_why_and_where_to_look(qapp: QApplication, tmp_path: Path) -> None:
