@@ -366,7 +366,7 @@ class CandidateView:
 
     endpoint: str
     kind: str
-    """`host`, `reflexive`, `peer-reflexive` (RFC 8445 section 5.1.1) or `relay`."""
+    """`host`, `mapped`, `reflexive`, `peer-reflexive` (RFC 8445 section 5.1.1), `relay` or `stream-relay`."""
     status: str
     """`waiting`, `checked`, `failed` or `in use`."""
     round_trip: float | None = None
