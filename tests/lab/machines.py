@@ -131,6 +131,15 @@ class Machine:
         changed.write_text(text.replace(old, new))
         self._changed[module] = changed
 
+    def know_names(self, **hosts: str) -> None:
+        """Let these names, with "_" for ".", stand for these addresses: in programs that start after the first call.
+
+        They see what later calls change.
+        """
+        file = self.home / "hosts"
+        file.write_text("".join(f"{address} {name.replace('_', '.')}\n" for name, address in hosts.items()))
+        self._changed["/etc/hosts"] = file
+
     def _words(self, argv: tuple[str, ...], root: bool) -> list[str]:
         user = [] if root else as_user(self.user)
         changes = "".join(f"mount --bind {quote(str(new))} {quote(old)}; " for old, new in self._changed.items())

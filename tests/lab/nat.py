@@ -146,14 +146,17 @@ table inet blocking_{protocol}_{port} {{
 
 
 def separating(hosts: Sequence[str]) -> str:
-    """A rule set that lets no UDP through between those inside and these hosts; `table inet separating` names it."""
-    each = ", ".join(hosts)
+    """A rule set that lets no UDP through between those inside and these hosts, or anybody where none is named.
+
+    `table inet separating` names it.
+    """
+    each = f"{{ {', '.join(hosts)} }}" if hosts else "0.0.0.0/0"
     return f"""
 table inet separating {{
   chain forward {{
     type filter hook forward priority filter - 2;
-    meta l4proto udp ip saddr {{ {each} }} drop
-    meta l4proto udp ip daddr {{ {each} }} drop
+    meta l4proto udp ip saddr {each} drop
+    meta l4proto udp ip daddr {each} drop
   }}
 }}
 """

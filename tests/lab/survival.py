@@ -15,10 +15,12 @@ from tests.lab.topology import Lab, Router
 NETWORK = "friends"
 CABLE_METRIC, WIFI_METRIC = 100, 600
 """As network managers set them: the cable is used while it is there."""
+BACKUP = 254
+"""The number of the second router in the network at home."""
 
 
 class Stage:
-    """Anna at home, with cable and Wi-Fi of two routers; Ben behind a third; a café where Anna may go."""
+    """Anna at home, with cable and Wi-Fi of two routers and a third for emergencies; Ben's office; Anna's café."""
 
     def __init__(self, lab: Lab, own_relay: bool = True) -> None:
         """The relay is the server's own, or one on a machine of its own."""
@@ -26,9 +28,10 @@ class Stage:
         self.server: MediationServer = lab.server(
             relays=() if self.relay is None else (self.relay,), own_relay=own_relay
         )
-        self.home, self.office, self.cafe, self.phone = (
-            lab.router(name, ipv6=False) for name in ("home", "office", "cafe", "phone")
+        self.home, self.office, self.cafe, self.phone, self.backup = (
+            lab.router(name, ipv6=False) for name in ("home", "office", "cafe", "phone", "backup")
         )
+        share_network(self.home, self.backup)
         self.anna, self.ben = lab.computer("anna", self.home), lab.computer("ben", self.office)
         self._plug_wifi(self.anna)
         go_online(self.server, self.anna, self.ben)
@@ -45,9 +48,13 @@ class Stage:
 
     def block_direct(self) -> None:
         """Ben's router lets no UDP through between him and where Anna may be."""
-        self.office.separate(self.home, self.cafe, self.phone)
+        self.office.separate(self.home, self.cafe, self.phone, self.backup)
 
-    def free_direct(self) -> None:
+    def block_udp(self) -> None:
+        """Ben's router lets no UDP through at all."""
+        self.office.separate()
+
+    def free_udp(self) -> None:
         """The rule goes away."""
         self.office.join_again()
 
@@ -72,6 +79,16 @@ class Stage:
         """There is something better than Wi-Fi again."""
         self._use_cable(self.home, 2)
 
+    def lose_gateway(self) -> None:
+        """The router at home loses the internet. Anna keeps her address, and is told another gateway."""
+        self.home.namespace.ip("link set wan down")
+        self._use_gateway(BACKUP)
+
+    def regain_gateway(self) -> None:
+        """And back."""
+        self.home.namespace.ip("link set wan up", f"route add default via {self.home.outside.segment.network4[1]}")
+        self._use_gateway(1)
+
     def restart_server(self) -> None:
         """As an operator does it."""
         self.server.process.stop()
@@ -82,6 +99,10 @@ class Stage:
         assert self.relay is not None
         self.relay.process.stop()
         self.relay.go()
+
+    def _use_gateway(self, number: int) -> None:
+        gateway = self.home.segment.network4[number]
+        self.anna.namespace.ip(f"route replace default via {gateway} dev eth0 metric {CABLE_METRIC}")
 
     def _move_cable(self, old: Router, new: Router) -> None:
         self.pull_cable()
@@ -104,6 +125,16 @@ def default_route(interface: str, router: Router, metric: int) -> str:
     return f"route add default via {router.segment.network4[1]} dev {interface} metric {metric}"
 
 
+def share_network(first: Router, second: Router) -> None:
+    """Those in the network of the first router may use the second one as well."""
+    second.namespace.ip(
+        f"link add shared type veth peer name shared netns {first.namespace.system_name}",
+        "link set shared master lan up",
+        f"address add {first.segment.network4[BACKUP]}/{first.segment.network4.prefixlen} dev lan",
+    )
+    first.namespace.ip("link set shared master lan up")
+
+
 def cable_end(old: Namespace, new: Namespace) -> None:
     """The far end of the first cable of one router is plugged into another one."""
     old.ip(f"link set port1 netns {new.system_name} name port1")
@@ -123,19 +154,26 @@ class Story:
 STORIES = (
     Story("direct UDP is blocked: to the relay", Stage.block_direct, after="relayed"),
     Story("the server restarts, and its relay", Stage.restart_server, "relayed", "relayed"),
-    Story("direct UDP is free again: off the relay", Stage.free_direct, before="relayed"),
+    Story("direct UDP is free again: off the relay", Stage.free_udp, before="relayed"),
     Story("a new address in the same network", Stage.give_new_lease),
     Story("another network", Stage.go_to_cafe),
     Story("and back", Stage.go_home),
     Story("the cable goes, Wi-Fi remains", Stage.pull_cable),
     Story("the cable returns", Stage.plug_cable),
+    Story("another gateway, and the same address", Stage.lose_gateway),
+    Story("the first gateway again", Stage.regain_gateway),
+    Story("all UDP is blocked: to a stream", Stage.block_udp, after="relayed"),
+    Story("the server restarts, and its streams", Stage.restart_server, "relayed", "relayed"),
+    Story("another network, with a stream", Stage.go_to_cafe, "relayed", "relayed"),
+    Story("UDP is free again: off the stream", Stage.free_udp, before="relayed"),
+    Story("home, at last", Stage.go_home),
 )
 """One after the other, on one stage."""
 
 OTHER_RELAY_STORIES = (
     Story("direct UDP is blocked: to a relay of its own", Stage.block_direct, after="relayed"),
     Story("the relay restarts", Stage.restart_relay, "relayed", "relayed"),
-    Story("direct UDP is free again: off that relay", Stage.free_direct, before="relayed"),
+    Story("direct UDP is free again: off that relay", Stage.free_udp, before="relayed"),
 )
 """Where the relay is on a machine of its own."""
 

@@ -149,7 +149,7 @@ class Router:
         self._add(letting_through(address, port))
 
     def separate(self, *others: "Router") -> None:
-        """Let no UDP through between those inside and those behind the others, until `join_again`."""
+        """Let no UDP through between those inside and those behind the others, or anybody, until `join_again`."""
         self.namespace.nft(separating([other.outer.ipv4 for other in others]))
 
     def join_again(self) -> None:
@@ -257,12 +257,16 @@ class Lab:
         self, name: str = "server", relays: Sequence[RelayMachine] = (), own_relay: bool = True
     ) -> MediationServer:
         """A computer on the internet for the mediation server; it is set up and runs when this returns."""
-        namespace = self.namespace(name)
-        namespace.set_kernel(LOWEST_OPEN_PORT, value=443)
-        server = MediationServer(namespace, self.internet.segment.attach(namespace, "eth0"))
+        server = self.bare_server(name)
         server.set_up(*relays, own_relay=own_relay)
         server.go()
         return server
+
+    def bare_server(self, name: str) -> MediationServer:
+        """The computer for it alone."""
+        namespace = self.namespace(name)
+        namespace.set_kernel(LOWEST_OPEN_PORT, value=443)
+        return MediationServer(namespace, self.internet.segment.attach(namespace, "eth0"))
 
     def relay(self, name: str = "relay", loss: float = 0.0) -> RelayMachine:
         """A computer on the internet for a relay; it runs when this returns. Servers that know it are made after it."""
