@@ -109,7 +109,7 @@ class Carrier:
         """From the first answer to the end; gives the reason of the end."""
         self._watch = watch = Watch(asyncio.get_running_loop().time())
         self._writer = writer = TrainWriter(stream, self._queue)
-        work = (self._read(stream, trains, watch), writer.run(), self._guard(watch, writer))
+        work = (self._read(stream, trains, watch, writer), writer.run(), self._guard(watch, writer))
         running = [self._tasks.start("stream", _end_of(each)) for each in work]
         try:
             ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -121,12 +121,13 @@ class Carrier:
             self._queue.clear()
             stream.abort()
 
-    async def _read(self, stream: Stream, trains: TrainReader, watch: Watch) -> Never:
+    async def _read(self, stream: Stream, trains: TrainReader, watch: Watch, writer: TrainWriter) -> Never:
         clock = asyncio.get_running_loop().time
         while data := await stream.read(READ_SIZE):
             watch.received(clock())
             for train, slot in trains.feed(data):
                 self._loopback.send(train, slot)
+            writer.heard(trains, clock())
         raise ConnectionError("the relay ended the stream")
 
     async def _guard(self, watch: Watch, writer: TrainWriter) -> Never:

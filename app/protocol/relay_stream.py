@@ -7,12 +7,16 @@ After the one byte `STREAM_MAGIC` that the client sends first, both directions a
     |  length (16)  |   slot (16)   |   train of `length` bytes: datagrams of `slot` bytes, the last may be shorter
     +-------+-------+-------+-------+
 
+A frame with slot 0 confirms: its 8 bytes tell how many bytes of frames with trains have arrived since the beginning.
+The sender learns from it how much is still on the way, see `stream_window.py`.
+
 A train is what a socket sends or receives in one system call (UDP_SEGMENT, UDP_GRO), so one made of segments stays one
 all the way. It holds relayed datagrams, or one single word to or of the relay, and nothing else. Used by the carrier
 and by the relay; what waits in front of a stream is in `train_queue.py`.
 """
 
 from collections.abc import Iterator
+from struct import Struct as Layout
 from typing import Final
 
 from app.protocol.relay import MAX_RELAY_WORD, STREAM_FRAME
@@ -24,6 +28,10 @@ MAX_SEGMENTS: Final = 64
 """Datagrams in one train: what every kernel that knows trains sends at once."""
 MAX_SLOT: Final = MAX_DATAGRAM + RELAY_ID_LENGTH
 
+CONFIRM_EVERY: Final = 32_768
+"""Bytes after which the receiver confirms."""
+
+_TOTAL: Final = Layout("!Q")
 _FIRST_RELAYED: Final = MIN_RELAY_ID >> 24
 _HEADER: Final = STREAM_FRAME.size
 
@@ -45,6 +53,11 @@ def frame_header(train: Train, slot: int) -> bytes:
     return STREAM_FRAME.pack(len(train), slot)
 
 
+def confirmation(received: int) -> bytes:
+    """The frame that tells how many bytes have arrived."""
+    return STREAM_FRAME.pack(_TOTAL.size, 0) + _TOTAL.pack(received)
+
+
 class TrainReader:
     """Cuts what comes from a stream into trains, in pieces however they come.
 
@@ -52,6 +65,10 @@ class TrainReader:
     """
 
     def __init__(self) -> None:
+        self.received = 0
+        """Bytes of frames with trains."""
+        self.confirmed = 0
+        """What the other side has confirmed."""
         self._rest = memoryview(b"")
 
     def feed(self, piece: bytes) -> Iterator[tuple[memoryview, int]]:
@@ -63,14 +80,19 @@ class TrainReader:
         start = 0
         while len(data) - start >= _HEADER:
             length, slot = STREAM_FRAME.unpack_from(data, start)
-            if not 0 < slot <= min(length, MAX_SLOT) or length > MAX_TRAIN:
+            if slot > min(length, MAX_SLOT) or length > MAX_TRAIN or (not slot and length != _TOTAL.size):
                 raise RemoteProtocolError("relay stream: lengths out of range")
             end = start + _HEADER + length
             if end > len(data):
                 break
             train = data[start + _HEADER : end]
+            if not slot:
+                (self.confirmed,) = _TOTAL.unpack(train)
+                start = end
+                continue
             if not belongs_on_stream(train, slot):
                 raise RemoteProtocolError("relay stream: neither relayed datagrams nor a word")
             start = end
+            self.received += _HEADER + length
             yield train, slot
         self._rest = data[start:]

@@ -10,7 +10,8 @@ import sys
 from contextlib import suppress
 from typing import Final, Never
 
-from app.protocol.relay_stream import Train
+from app.protocol.relay_stream import CONFIRM_EVERY, Train, TrainReader, confirmation
+from app.protocol.stream_window import StreamWindow
 from app.protocol.train_queue import TrainQueue
 from app.transport.stream import Stream
 
@@ -36,6 +37,9 @@ class TrainWriter:
     def __init__(self, stream: Stream, queue: TrainQueue) -> None:
         self._stream = stream
         self._queue = queue
+        self._window = StreamWindow()
+        self._received = self._confirmed = 0
+        """What has come so far, and how much of it the other side knows of."""
         self._more = asyncio.Event()
         _keep_short(stream)
 
@@ -44,15 +48,30 @@ class TrainWriter:
         self._more.set()
         return self._queue.put(train, slot, now)
 
+    def heard(self, trains: TrainReader, now: float) -> None:
+        """Something has come: confirm it soon, and learn what has arrived of ours."""
+        self._received = trains.received
+        self._window.confirmed(trains.confirmed, now)
+        self._more.set()
+
     async def run(self) -> Never:
         """Write what waits, for as long as the stream lasts. Raises OSError."""
         clock = asyncio.get_running_loop().time
         while True:
             self._more.clear()
-            while self._queue:
-                self._stream.write(self._queue.take(clock(), ENOUGH))
+            self._confirm()
+            while self._queue and self._window.is_open:
+                frames = self._queue.take(clock(), ENOUGH)
+                self._stream.write(frames)
+                self._window.sent(len(frames), clock())
                 await self._stream.drain()
+                self._confirm()
             await self._more.wait()
+
+    def _confirm(self) -> None:
+        if self._received - self._confirmed >= CONFIRM_EVERY:
+            self._confirmed = self._received
+            self._stream.write(confirmation(self._received))
 
 
 def _keep_short(stream: Stream) -> None:

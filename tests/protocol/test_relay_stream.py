@@ -11,6 +11,7 @@ from app.protocol.relay_stream import (
     MAX_TRAIN,
     TrainReader,
     belongs_on_stream,
+    confirmation,
     frame_header,
 )
 from app.protocol.wire import RemoteProtocolError
@@ -65,6 +66,23 @@ def test_what_is_whole_comes_without_a_copy(sent: tuple[bytes, int]) -> None:
     piece = framed(*sent)
     ((train, _),) = TrainReader().feed(piece)
     assert train.obj is piece
+
+
+@given(st.lists(st.one_of(trains(), st.integers(0, 2**64 - 1)), max_size=8), st.integers(16, 100_000))
+def test_confirmations_stand_between_trains_and_all_bytes_of_trains_are_counted(
+    sent: list[tuple[bytes, int] | int], size: int
+) -> None:
+    stream = b"".join(confirmation(each) if isinstance(each, int) else framed(*each) for each in sent)
+    reader = TrainReader()
+    found = [
+        (bytes(train), slot)
+        for start in range(0, len(stream), size)
+        for train, slot in reader.feed(stream[start : start + size])
+    ]
+    told = [each for each in sent if isinstance(each, int)]
+    assert found == [each for each in sent if not isinstance(each, int)]
+    assert reader.confirmed == (told[-1] if told else 0)
+    assert reader.received == sum(4 + len(train) for train, _ in found)
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(1, 50), min_size=1, max_size=3))

@@ -65,7 +65,7 @@ class RelayStreams:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(writer.run())
-                group.create_task(self._read(visitor, way))
+                group.create_task(self._read(visitor, way, writer))
         except* (OSError, RemoteProtocolError):
             counts["relay_streams_ended"] += 1
         finally:
@@ -74,7 +74,7 @@ class RelayStreams:
             counts["relay_dropped_stream_slow"] += queue.dropped_standing
             stream.abort()
 
-    async def _read(self, visitor: Visitor, way: StreamWay) -> None:
+    async def _read(self, visitor: Visitor, way: StreamWay, writer: TrainWriter) -> None:
         """Raises ConnectionError at the end of the stream, TimeoutError at silence, RemoteProtocolError at nonsense."""
         trains = TrainReader()
         magic = await visitor.stream.read(len(STREAM_MAGIC))
@@ -88,6 +88,7 @@ class RelayStreams:
             for train, slot in trains.feed(data):
                 visitor.greeted()
                 await self._take(train, slot, way)
+            writer.heard(trains, time.monotonic())
 
     async def _take(self, train: memoryview, slot: int, way: StreamWay) -> None:
         now = time.monotonic()

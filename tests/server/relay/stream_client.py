@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Self
 
 from app.protocol.relay import STREAM_MAGIC
-from app.protocol.relay_stream import TrainReader, frame_header
+from app.protocol.relay_stream import TrainReader, confirmation, frame_header
 from tests.server.relay.party import Party
 
 
@@ -35,6 +35,7 @@ class StreamClient:
             if not data:
                 raise EOFError
             self._received += [(bytes(train), slot) for train, slot in self._trains.feed(data)]
+            self.writer.write(confirmation(self._trains.received))
         return self._received.pop(0)
 
     async def say(self, word: bytes) -> bytes:
