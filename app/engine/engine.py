@@ -58,6 +58,7 @@ from app.protocol.messages import (
     Introduced,
     Message,
     RelayOffered,
+    Synchronised,
     Welcome,
 )
 from app.protocol.statement import parse_statement
@@ -277,6 +278,8 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
             return
         if isinstance(word, Welcome):
             self._welcome(word)
+        if isinstance(word, Synchronised):
+            self._peers.server_online()
         self._networks.apply(word)
         self._word_came.set()
         self._word_came.clear()

@@ -40,12 +40,25 @@ class Introductions:
         self._hosts, self._own = hosts, own
         self._timing, self._tasks, self._asking = timing, tasks, asking
         self._introducing: set[tuple[Address, bool]] = set()
+        self._owed: dict[Address, bool] = {}
+        """Peers to introduce us to once the server is there, and whether an answer is wanted."""
 
     def introduce(self, peer: Address, wants_answer: bool) -> None:
-        """Begin to tell the peer; one introduction at a time."""
-        if self._client.online and self._own(peer) is not None and (peer, wants_answer) not in self._introducing:
+        """Begin to tell the peer; one introduction at a time. Without a server that waits for `server_online`."""
+        if not self._client.online:
+            self._owe(peer, wants_answer)
+        elif self._own(peer) is not None and (peer, wants_answer) not in self._introducing:
             self._introducing.add((peer, wants_answer))
             self._tasks.start("introduction", self._introduce(peer, wants_answer))
+
+    def server_online(self) -> None:
+        """Do what could not be done without the server."""
+        owed, self._owed = self._owed, {}
+        for peer, wants_answer in owed.items():
+            self.introduce(peer, wants_answer)
+
+    def _owe(self, peer: Address, wants_answer: bool) -> None:
+        self._owed[peer] = wants_answer or self._owed.get(peer, False)
 
     async def _introduce(self, peer: Address, wants_answer: bool) -> None:
         try:
@@ -58,6 +71,8 @@ class Introductions:
                 await self._tell(peer, self._candidates(), False)
         except EngineError as error:
             logger.debug("introduction: %s", error)
+            if not self._client.online:
+                self._owe(peer, wants_answer)
         finally:
             self._introducing.discard((peer, wants_answer))
 

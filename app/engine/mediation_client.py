@@ -164,14 +164,19 @@ class MediationClient:
         if self._stream is not None:
             own = self._stream.own_host
             if own and own not in own_hosts and not ip_address(own).is_loopback:
-                self._stream.abort()
+                self._leave(self._stream)
         self.try_now()
 
     def reconnect(self) -> None:
         """The connection may be dead without a sign: make a new one at once."""
         if self._stream is not None:
-            self._stream.abort()
+            self._leave(self._stream)
         self.try_now()
+
+    def _leave(self, stream: Stream) -> None:
+        """Make a new connection as soon as this one has ended."""
+        stream.abort()
+        self._try_now.set()
 
     async def settled(self) -> None:
         """Wait until logged in and synchronised. Raises the EngineError that ended the present try; too long is one."""

@@ -164,6 +164,10 @@ class Peers:
             self._by_username[link.finder.own.username] = address
         self._changed()
 
+    def server_online(self) -> None:
+        """The server can be asked again."""
+        self._introductions.server_online()
+
     def network_changed(self, renew_keys: bool = False) -> None:
         """This computer's addresses or routes changed, or it slept."""
         self.reflectors.forget()

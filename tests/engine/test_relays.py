@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from app.base.tasks import Tasks
-from app.engine.state import PathKind, PeerStatus
+from app.engine.state import PathKind
 from app.ipc import schema
 from app.protocol.relay import RelayUnknown, encode
 from app.protocol.wire import MIN_RELAY_ID, NetworkId
@@ -71,7 +71,8 @@ def test_a_direct_path_takes_over_and_when_it_dies_the_relay_does(tmp_path: Path
         world.internet.cut.add(between)
         await until_it_carries(anna, ben)
         await until_it_carries(ben, anna)
-        assert anna.sees(ben, PeerStatus.RELAYED)
+        await anna.until_relayed(ben)
+        await ben.until_relayed(anna)
 
     tell(tmp_path, story)
 
