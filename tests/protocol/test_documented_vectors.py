@@ -8,7 +8,18 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from app.protocol import conversation, fragment, liveness, mediation, path, peer_handshake, tunnel, wire
+from app.carrier import watch
+from app.protocol import (
+    conversation,
+    fragment,
+    liveness,
+    mediation,
+    path,
+    peer_handshake,
+    stream_window,
+    tunnel,
+    wire,
+)
 from app.protocol.messages import (
     LOGIN_OF_CLIENT,
     LOGIN_OF_SERVER,
@@ -32,10 +43,11 @@ from app.protocol.messages import (
     encode,
 )
 from app.protocol.relay import MAX_RELAY_WORD, RELAY_WORDS, RelayRefusal
-from app.protocol.relay_stream import MAX_TRAIN
+from app.protocol.relay_stream import CONFIRM_EVERY, MAX_TRAIN
 from app.protocol.suites import SUITES
 from app.protocol.tunnel_message import SearchVerdict, TunnelMessage
 from app.server.relay.bindings import IDLE_AFTER
+from app.server.relay.streams import SILENCE
 from app.server.relays import TOKEN_LIFETIME
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -103,6 +115,10 @@ def test_timers_and_limits_are_those_of_the_code() -> None:
         *(liveness.KEEPALIVE, liveness.KEEPALIVE_OF_RESPONDER, liveness.DOUBT_AFTER),
     ]
     assert numbers("word of a relay, train on a stream") == [MAX_RELAY_WORD, MAX_TRAIN]
+    assert numbers("relay's stream: confirmation, on the way at least") == [CONFIRM_EVERY, stream_window.LEAST]
+    assert numbers("relay's stream: client's PING after silence, patience, relay's patience") == [
+        *(watch.IDLE, watch.PATIENCE, SILENCE),
+    ]
     assert numbers("binding to a relay: silence, token") == [IDLE_AFTER, TOKEN_LIFETIME]
     assert str(fragment.FRAGMENT_PAYLOAD) in DOCUMENT.replace(",", "")
     assert f"after {', '.join(map(str, path.CHECK_INTERVALS[:-1]))} and {path.CHECK_INTERVALS[-1]} s" in DOCUMENT
