@@ -55,23 +55,27 @@ class Scene:
         return isinstance(decode(await asyncio.get_running_loop().sock_recv(self.sock, 2_000)), RelayPong)
 
 
-def tell(story: Callable[[Scene], Awaitable[None]]) -> None:
+Story = Callable[[Scene], Awaitable[None]]
+
+
+def tell(story: Story) -> None:
+    """Play a story in asyncio's own loop; tests/ui/test_engine_in_qt.py plays the same ones in Qt's."""
+    asyncio.run(play(story))
+
+
+async def play(story: Story) -> None:
     """Play a story within 30 seconds; afterwards nothing runs any more."""
-
-    async def play() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)
-            sock.bind(("127.0.0.1", 0))
-            scene = Scene(sock)
-            async with asyncio.timeout(30):
-                try:
-                    await story(scene)
-                finally:
-                    await scene.carriers.close()
-                    await scene.tasks.close()
-            assert carriers_of_this_process() == []
-
-    asyncio.run(play())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.bind(("127.0.0.1", 0))
+        scene = Scene(sock)
+        async with asyncio.timeout(30):
+            try:
+                await story(scene)
+            finally:
+                await scene.carriers.close()
+                await scene.tasks.close()
+        assert carriers_of_this_process() == []
 
 
 def carriers_of_this_process() -> list[int]:

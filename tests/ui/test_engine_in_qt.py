@@ -8,19 +8,19 @@ from types import ModuleType
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from tests.engine import test_peers, test_trust, test_two_computers
-from tests.ui.world import WindowStory, tell
+from tests.engine import test_carriers, test_peers, test_trust, test_two_computers
+from tests.ui.world import WindowStory, run_in_qt, tell
 
 StoryTest = Callable[..., None]
 
 
-def stories(*modules: ModuleType) -> list[StoryTest]:
-    """All tests of these modules that tell one story in a fresh world."""
+def stories(*modules: ModuleType, needing: str = "tmp_path") -> list[StoryTest]:
+    """All tests of these modules that tell one story in a fresh world and need this fixture."""
     return [
         test
         for module in modules
         for name, test in vars(module).items()
-        if name.startswith("test_") and list(signature(test).parameters) == ["tmp_path"]
+        if name.startswith("test_") and list(signature(test).parameters) == needing.split()
     ]
 
 
@@ -37,3 +37,13 @@ def test_it_goes_as_in_any_loop(
 
     monkeypatch.setattr(f"{story.__module__}.tell", tell_in_qt)
     story(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "story", stories(test_carriers, needing=""), ids=lambda story: story.__name__.removeprefix("test_")
+)
+def test_carriers_are_kept_as_in_any_loop(
+    qapp: QApplication, monkeypatch: pytest.MonkeyPatch, story: StoryTest
+) -> None:
+    monkeypatch.setattr(test_carriers, "tell", lambda told: run_in_qt(qapp, test_carriers.play(told)))
+    story()
