@@ -14,8 +14,8 @@ endpoint for all, but its router lets in only whom it has sent to. Both have a t
       the socket where one comes in is kept, the others are closed; it checks back, and the path is found as any other
 
 Checks go to strangers as long as the port is not met, so a search is bounded in every way: only a peer with a tunnel
-may ask for it, one search at a time and MAX_ACCEPTED in ACCEPTED_WITHIN; few packets a second, and few in all, fewer
-still to a host where the server does not see the peer, none to private addresses. Owned by engine/peers.py.
+may ask for it, one search at a time, and MAX_ACCEPTED in vain in ACCEPTED_WITHIN; few packets a second, and few in all,
+fewer still to a host where the server does not see the peer. Owned by engine/peers.py.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ OBSERVING_SOCKETS: Final = 3
 MAX_ACCEPTED: Final = 12
 ACCEPTED_WITHIN: Final = 300.0
 PAUSE_OF_PEER: Final = 120.0
-"""Seconds until the same peer's next offer is taken."""
+"""Seconds until the same peer's next offer is taken, after one in vain."""
 LOOK_AGAIN: Final = 30.0
 """Seconds until it is looked again what the own router does, if no reflector told."""
 
@@ -131,7 +131,7 @@ class PathSearches:
         self._post, self._send, self._on_end = post, send, on_end
         self._peers: dict[Address, _Searched] = {}
         self._accepted: deque[tuple[float, Address]] = deque(maxlen=MAX_ACCEPTED)
-        """When the last offers were accepted, and whose; who is no peer for a moment is not forgotten here."""
+        """Of the last searches that we helped with in vain: when, and for whom, even if that is no peer any more."""
         self._woken = asyncio.Event()
         self._searching: Address | None = None
         self._offered: tuple[int, asyncio.Future[SearchAnswer]] | None = None
@@ -344,7 +344,8 @@ class PathSearches:
         if outside is None or not allowed:
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.REFUSED))
             return
-        self._accepted.append((self._now(), link.peer))
+        accepted = (self._now(), link.peer)
+        self._accepted.append(accepted)
         self._answer(link, SearchAnswer(offer.search, SearchVerdict.BEGIN, outside.host, outside.port))
         await asyncio.sleep(HEAD_START)
         ports = guessed_ports(offer.ports, allowed, random.SystemRandom())
@@ -352,6 +353,8 @@ class PathSearches:
             link, [Endpoint(offer.host, port) for port in ports], GUESSES_PER_TICK, lambda: link.is_relayed
         )
         self._end(link, known, await self._result(link))
+        if known.outcome is SearchOutcome.FOUND:
+            self._accepted.remove(accepted)  # the peer was there: nobody else was bothered
 
     # --- both
 
