@@ -290,7 +290,7 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         self._know_web_port(word.web_port)
         if self._account.address is not None:
             self._helper.want_interface(self._account.address, word.pool_prefix)
-        self._peers.relays.told(word.relays, self._server.host_for_others)
+        self._peers.relays.told(word.relays, self._server.host)
         self._tasks.start("reflectors", self._find_reflectors(word))
 
     def _know_web_port(self, port: int) -> None:
