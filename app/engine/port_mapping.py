@@ -31,7 +31,7 @@ CLOSE_PATIENCE: Final = 1.5
 """Seconds for the router to close the port when the engine ends."""
 LEAST_PAUSE: Final = 2.0
 """Seconds between two askings, however much the network changes or the router announces."""
-_RETRY: Final = Backoff(first=60.0, limit=1_800.0)
+_RETRY: Final = Backoff(first=60.0, limit=7_200.0)
 _NOT_PUBLIC: Final = [
     IPv4Network(each)
     for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "192.0.0.0/24")
