@@ -1,5 +1,6 @@
 """Computers without UDP: their tunnels ride a stream to the relay, and chat, ping and files go as everywhere else."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from tests.lab.nat import Nat
 from tests.lab.processes import wait_until
 from tests.lab.proxy import PASSWORD as PROXY_PASSWORD
 from tests.lab.proxy import USER, Authentication, Proxy
-from tests.lab.stories import PASSWORD
+from tests.lab.stories import PASSWORD, last_answer, start_pings, wait_until_quiet
 from tests.lab.topology import Lab
-from tests.lab.transfer import make_file, move_file
+from tests.lab.transfer import finish_move, make_file, move_file, start_move
 
 pytestmark = pytest.mark.lab
 
@@ -93,6 +94,23 @@ def test_behind_a_proxy_with_a_password_everything_goes_as_elsewhere(lab: Lab) -
     assert anna.view_of(ben)["route"] == f"WebSocket through the proxy {proxy.place}"
     assert ben.view_of(anna)["path"] == "relay"
     assert PROXY_PASSWORD not in anna.engine.output()
+
+
+def test_a_transfer_over_streams_outlives_a_restart_of_the_server(lab: Lab) -> None:
+    server = lab.server()
+    anna = lab.computer("anna", behind=lab.router("office", Nat.UDP_BLOCKED, ipv6=False))
+    ben = lab.computer("ben", behind=lab.router("hotel", Nat.UDP_BLOCKED, ipv6=False))
+    meet(server, anna, ben)
+    digest = make_file(anna, MEBIBYTES)
+    moving = start_move(anna, ben, ben.virtual_address, seconds=8.0)
+    pings = start_pings(anna, ben.virtual_address)
+    server.kill9()
+    stopped = wait_until_quiet(pings, quiet=0.5)
+    server.go()
+    runs = time.time()
+    wait_until(lambda: last_answer(pings) > stopped + 0.5, "pings to be answered again", 20)
+    print(f"answered again {last_answer(pings) - runs:.1f} s after the server runs again; it should be less than 5 s")
+    assert finish_move(moving, digest).equal
 
 
 def test_no_carrier_outlives_its_engine(lab: Lab) -> None:

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from typing import Final
 
+from app.base.turn import Turn
 from app.protocol.relay import STREAM_MAGIC
 from app.protocol.relay_stream import TrainReader
 from app.protocol.train_queue import TrainQueue
@@ -76,7 +77,7 @@ class RelayStreams:
 
     async def _read(self, visitor: Visitor, way: StreamWay, writer: TrainWriter) -> None:
         """Raises ConnectionError at the end of the stream, TimeoutError at silence, RemoteProtocolError at nonsense."""
-        trains = TrainReader()
+        trains, turn = TrainReader(), Turn()
         magic = await visitor.stream.read(len(STREAM_MAGIC))
         if magic != STREAM_MAGIC:
             raise RemoteProtocolError("relay stream: it begins with something else")
@@ -88,6 +89,7 @@ class RelayStreams:
             for train, slot in trains.feed(data):
                 visitor.greeted()
                 await self._take(train, slot, way)
+                await turn.breathe()  # a flood of tiny frames must not keep others from logging in
             writer.heard(trains, time.monotonic())
 
     async def _take(self, train: memoryview, slot: int, way: StreamWay) -> None:
