@@ -94,6 +94,7 @@ class DiagnosisFacade:
                 proxies,
                 routes,
                 nearest_first(RelayView(*each) for each in self._peers.relays.reach),
+                bool(self._server.public_host),
             )
         )
 

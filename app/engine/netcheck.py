@@ -44,6 +44,8 @@ class Survey:
     proxies: Sequence[ProxyView] = ()
     routes: Sequence[RouteView] = ()
     relays: Sequence[RelayView] = ()
+    server_is_inside: bool = False
+    """It stands on this computer or beside it: nothing of it answers from outside."""
 
 
 async def reflectors_of(server: ServerAddress) -> tuple[Endpoint, ...]:
@@ -112,12 +114,12 @@ def _filtering(fresh: Probed | None) -> FilteringBehaviour:
 
 def _verdict(survey: Survey, routers: Sequence[RouterView]) -> tuple[str, Grade, dict[str, object]]:
     """Code, grade and details. IPv4 counts where it works: most people have nothing else."""
+    if survey.port_mapping.status is MappingStatus.MAPPED:
+        return "netcheck-open", Grade.OPEN, {"outside": survey.port_mapping.outside}
     router = next((each for each in routers if each.udp), None)
     if router is None:
         return _verdict_without_udp(survey, routers)
     outside: dict[str, object] = {"outside": router.outside[0]}
-    if survey.port_mapping.status is MappingStatus.MAPPED:
-        return "netcheck-open", Grade.OPEN, {"outside": survey.port_mapping.outside}
     if router.mapping.is_hard:
         port = survey.hosts[0].port if survey.hosts else 0
         return ("netcheck-hard", Grade.HARD, {"port": port}) if port else ("netcheck-hard-here", Grade.HARD, {})
@@ -131,6 +133,8 @@ def _verdict(survey: Survey, routers: Sequence[RouterView]) -> tuple[str, Grade,
 
 def _verdict_without_udp(survey: Survey, routers: Sequence[RouterView]) -> tuple[str, Grade, dict[str, object]]:
     route = next((each.name for each in survey.routes if each.works), None)
+    if route is not None and survey.server_is_inside:
+        return "netcheck-inside", Grade.DIRECT, {}
     if route is not None:
         return "netcheck-relayed", Grade.RELAYED, {"route": route, "server": survey.server}
     if not any(each.has_address for each in routers):

@@ -38,7 +38,8 @@ async def check_alone(server: ServerAddress, settings: Settings) -> Netcheck:
         )
     finally:
         await tasks.close()
-    return judged(Survey(str(server), probes, {}, (), mapping, proxies, ways))
+    is_inside = bool(server.public_host)
+    return judged(Survey(str(server), probes, {}, (), mapping, proxies, ways, server_is_inside=is_inside))
 
 
 def _ignore(_: object) -> None:

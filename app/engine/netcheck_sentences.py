@@ -40,6 +40,12 @@ NETCHECK_SENTENCES: Final = {
         "told how the router here treats other destinations.",
         "Let UDP out to both of the server's ports, and check again.",
     ),
+    "netcheck-inside": Sentences(
+        "How others reach this computer can't be told from here.",
+        "The server stands on this computer or beside it, so nothing answers from outside the router here. Most "
+        "routers keep ports, and then direct connections work.",
+        "To be sure, turn on PCP, NAT-PMP or UPnP in the router, or look at how friends elsewhere are reached.",
+    ),
     "netcheck-relayed": Sentences(
         "All connections will be relayed over TCP.",
         "No answer came over UDP: the network here does not let it out. Over {route} the server is reached, so "

@@ -90,6 +90,14 @@ def test_without_udp_all_is_relayed_over_the_first_route_that_works() -> None:
     assert judged(survey(probes=[])).verdict.code == "netcheck-no-network"
 
 
+def test_a_server_on_this_side_of_the_router_can_not_tell() -> None:
+    silent = Probed(HOST, {}, None, None, None)
+    inside = survey(probes=[silent], routes=[RouteView("TCP", True)], server_is_inside=True)
+    assert (judged(inside).grade, judged(inside).verdict.code) == (Grade.DIRECT, "netcheck-inside")
+    opened = judged(survey(probes=[silent], routes=[RouteView("TCP", True)], port_mapping=MAPPED))
+    assert opened.grade is Grade.OPEN
+
+
 def test_every_line_says_what_it_is_about() -> None:
     relays = nearest_first(
         [RelayView("far:1"), RelayView("stream:1", None, 0.02), RelayView("near:1", 0.01), RelayView("mid:1", 0.03)]
@@ -124,6 +132,7 @@ def test_every_verdict_can_be_reached(code: str) -> None:
         survey(probes=[silent]),
         survey(probes=[silent], routes=[RouteView("TCP", True)]),
         survey(probes=[]),
+        survey(probes=[silent], routes=[RouteView("TCP", True)], server_is_inside=True),
         survey(probes=[Probed(HOST, {FIRST: OUTSIDE}, None, None, None)]),
     ]
     assert code in {judged(each).verdict.code for each in reached}
