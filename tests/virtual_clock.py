@@ -5,10 +5,14 @@ follow the loop's while it runs, so that whoever compares them sees neither slee
 """
 
 import asyncio
+import fcntl
 import selectors
+import termios
 import time
+from array import array
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -42,12 +46,28 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        loop = self._loop
-        is_still = timeout is None or loop.working or time.perf_counter() < loop.worked_at + SETTLE
-        events = super().select(SETTLE if is_still and timeout != 0 else 0)
-        if not events and not is_still and timeout is not None:
-            loop.now += max(0.0, timeout)
-        return events
+        events = super().select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        if timeout is None or self._is_something_under_way():
+            return super().select(SETTLE)
+        self._loop.now += timeout
+        return []
+
+    def _is_something_under_way(self) -> bool:
+        """A thread works or has just finished, a connection is being made, or bytes have not reached the other end."""
+        loop, keys = self._loop, self.get_map().values()
+        if loop.working or time.perf_counter() < loop.worked_at + SETTLE:
+            return True
+        return any(key.events & selectors.EVENT_WRITE or _is_under_way(key.fd) for key in keys)
+
+
+def _is_under_way(fd: int) -> bool:
+    """Linux tells it of connected sockets alone."""
+    unacknowledged = array("i", [0])
+    with suppress(OSError):
+        fcntl.ioctl(fd, termios.TIOCOUTQ, unacknowledged)
+    return unacknowledged[0] > 0
 
 
 def run(story: Coroutine[Any, Any, Result]) -> Result:

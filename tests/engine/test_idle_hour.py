@@ -32,6 +32,6 @@ def test_one_keepalive_of_each_tunnel_and_one_ping_of_the_server_every_25_second
     assert not sent
 
     asked = HOUR / PING_INTERVAL * (PEERS + 1)
-    introduced = 10 * PEERS if relayed else 0
+    introduced = 20 * PEERS if relayed else 0
     for pieces in hour.server.values():
         assert 0.9 * asked < pieces <= asked + introduced + PEERS + 1
