@@ -6,6 +6,7 @@ only if a relay may say it. Made by process.py; the race between routes is `app/
 """
 
 import asyncio
+import logging
 import random
 import secrets
 from collections import Counter
@@ -28,6 +29,8 @@ from app.transport.race import RoutesFailedError, race
 from app.transport.routes import Dialler
 from app.transport.stream import Stream
 from app.transport.train_writer import TrainWriter
+
+logger = logging.getLogger(__name__)
 
 BACKOFF: Final = Backoff(first=0.25, limit=30.0)
 STEADY: Final = 60.0
@@ -90,20 +93,30 @@ class Carrier:
 
     async def _keep(self) -> None:
         attempt = 0
-        clock = asyncio.get_running_loop().time
         while (order := self._order) is not None:
-            try:
-                winner = await race(self._dialler, order.target, order.routes, greet, RACE)
-            except RoutesFailedError as error:
-                self._report(_failed(error))
-            else:
-                self._report(Connected(str(winner.route)))
-                began = clock()
-                reason = await self._carry(winner.stream, winner.greeting)
-                self._report(Lost(reason[:MAX_REASON]))
-                attempt = 0 if clock() - began > STEADY else attempt
+            attempt = 0 if await self._try_once(order) else attempt
             await asyncio.sleep(BACKOFF.delay(attempt, random.random()))
             attempt += 1
+
+    async def _try_once(self, order: Order) -> bool:
+        """A boundary: whatever one stream runs into, the next one is tried. True if it was a good one."""
+        try:
+            return await self._one_stream(order)
+        except RoutesFailedError as error:
+            self._report(_failed(error))
+        except Exception:
+            logger.exception("the stream failed")
+            self._report(Lost("the carrier failed"))
+        return False
+
+    async def _one_stream(self, order: Order) -> bool:
+        clock = asyncio.get_running_loop().time
+        winner = await race(self._dialler, order.target, order.routes, greet, RACE)
+        self._report(Connected(str(winner.route)))
+        began = clock()
+        reason = await self._carry(winner.stream, winner.greeting)
+        self._report(Lost(reason[:MAX_REASON]))
+        return clock() - began > STEADY
 
     async def _carry(self, stream: Stream, trains: TrainReader) -> str:
         """From the first answer to the end; gives the reason of the end."""
