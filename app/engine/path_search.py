@@ -63,7 +63,7 @@ ACCEPTED_WITHIN: Final = 300.0
 PAUSE_OF_PEER: Final = 120.0
 """Seconds until the same peer's next offer is taken, after one in vain."""
 LOOK_AGAIN: Final = 30.0
-"""Seconds until it is looked again what the own router does, if no reflector told."""
+"""Seconds until it is looked again whether a search is of use."""
 
 _FAILURE_PAUSE: Final = Backoff(first=300.0, limit=3_600.0)
 _SHORT_PAUSE: Final = Backoff(first=10.0, limit=3_600.0)
@@ -101,6 +101,8 @@ class _Searched:
     """When to look whether a search is of use."""
     rest_until: float = _NEVER
     failures: int = 0
+    failed_at: float = _NEVER
+    """When nothing was found; it is not sought again before the tunnel has carried something since."""
     outcome: SearchOutcome | None = None
     socket: int = 0
     """The extra socket that is kept for it, 0 for none."""
@@ -165,7 +167,7 @@ class PathSearches:
             self._begin_anew(peer, known, now)
 
     def _begin_anew(self, peer: Address, known: _Searched, now: float) -> None:
-        known.rest_until, known.failures = _NEVER, 0
+        known.rest_until, known.failures, known.failed_at = _NEVER, 0, _NEVER
         link = self._links.get(peer)
         if link is not None and link.is_relayed:
             self.went_relayed(peer, now)
@@ -218,11 +220,16 @@ class PathSearches:
         for peer, known in self._peers.items():
             if known.due is None or known.due > now:
                 continue
-            known.due = None if self._outside() else now + LOOK_AGAIN
             link = self._links.get(peer)
-            if self._is_hard() and known.outside_hosts and link is not None and link.is_relayed:
-                self._start(link, self._search(link, known))
-                return
+            if link is None or not link.is_relayed:
+                known.due = None
+            elif not self._outside() or link.traffic.carried_at < known.failed_at:
+                known.due = now + LOOK_AGAIN
+            else:
+                known.due = None
+                if self._is_hard() and known.outside_hosts:
+                    self._start(link, self._search(link, known))
+                    return
 
     def _start(self, link: PeerLink, search: Coroutine[Any, Any, None]) -> None:
         self._searching = link.peer
@@ -250,8 +257,10 @@ class PathSearches:
         if known.outcome is SearchOutcome.BOTH_HARD:
             known.rest_until, known.due = inf, None
             return
-        pause = _SHORT_PAUSE if known.outcome in (SearchOutcome.BUSY, SearchOutcome.REFUSED) else _FAILURE_PAUSE
-        known.rest_until = known.due = self._now() + pause.delay(known.failures, random.random())
+        now, pause = self._now(), _SHORT_PAUSE
+        if known.outcome not in (SearchOutcome.BUSY, SearchOutcome.REFUSED):
+            pause, known.failed_at = _FAILURE_PAUSE, now
+        known.rest_until = known.due = now + pause.delay(known.failures, random.random())
         known.failures += 1
 
     async def _look_for(self, link: PeerLink, known: _Searched) -> SearchOutcome:
