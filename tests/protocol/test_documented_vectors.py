@@ -16,6 +16,7 @@ from app.protocol import (
     mediation,
     path,
     peer_handshake,
+    port_guess,
     stream_window,
     tunnel,
     wire,
@@ -122,6 +123,10 @@ def test_timers_and_limits_are_those_of_the_code() -> None:
     assert numbers("binding to a relay: silence, token") == [IDLE_AFTER, TOKEN_LIFETIME]
     assert str(fragment.FRAGMENT_PAYLOAD) in DOCUMENT.replace(",", "")
     assert f"after {', '.join(map(str, path.CHECK_INTERVALS[:-1]))} and {path.CHECK_INTERVALS[-1]} s" in DOCUMENT
+    assert f"guesses up to {port_guess.MAX_GUESSES:,} ports from {port_guess.FIRST_PORT:,} on" in DOCUMENT
+    assert f"go {port_guess.MAX_UNSEEN_GUESSES} at most" in DOCUMENT
+    assert f"from each of {port_guess.SOCKETS} sockets" in DOCUMENT
+    assert f"* {port_guess.FEW_SOCKETS} where the offered ports lie" in DOCUMENT
     assert f"gives up after {conversation.GIVE_UP_AFTER:.0f} s" in DOCUMENT
 
 
