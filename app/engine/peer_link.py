@@ -9,16 +9,15 @@ import logging
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from app.engine.networks import SharedPeer
+from app.engine.outlet import Outlet
 from app.engine.recurring import Recurring
 from app.engine.sessions import Session, Sessions
 from app.engine.timing import Timing
+from app.engine.traffic import Traffic
 from app.ipc.schema import (
     RemovePeer,
-    Request,
     SendDatagram,
     SendMessage,
     SetPeerPath,
@@ -44,49 +43,6 @@ logger = logging.getLogger(__name__)
 
 MAX_BLIND_ATTEMPTS = 6
 """Attempts to mend the tunnel to a peer that is silent and that the server does not see."""
-
-
-class Outlet(Protocol):
-    """What a link asks of its owner."""
-
-    def post(self, request: Request) -> None:
-        """Send a request to the pump."""
-        ...
-
-    def introduce(self, peer: Address, wants_answer: bool) -> None:
-        """Tell the peer our candidates through the server, if both are there."""
-        ...
-
-    def use_relay(self, peer: Address, *, ask: bool, now: float) -> None:
-        """Reach the peer over a relay, by what the server gave before, or if `ask` by what it gives both of us now."""
-        ...
-
-    def begin_handshake(self, peer: Address, endpoints: Sequence[Endpoint], now: float) -> None:
-        """Begin a handshake, or let the one that runs use these endpoints too."""
-        ...
-
-    def went_relayed(self, peer: Address, now: float) -> None:
-        """The tunnel goes over a relay now."""
-        ...
-
-    def lost_path(self) -> None:
-        """A path carries nothing any more: what is known of our outside endpoints may be wrong."""
-        ...
-
-    def came_up(self, peer: Address, now: float) -> None:
-        """The first session of a tunnel can send, or a later one rests on one more network."""
-        ...
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What the pump reported last of a peer; times in loop time."""
-
-    sent_bytes: int = 0
-    received_bytes: int = 0
-    last_received: float | None = None
-    earlier: tuple[int, int] = field(default=(0, 0))
-    """Bytes sent and received over adapters that are gone."""
 
 
 class PeerLink:
@@ -116,7 +72,6 @@ class PeerLink:
         self._needs_handshake = True
         self._attempt = self._proof_attempt = self._searches = 0
         self._search, self._rekey = Recurring(), Recurring()
-        self._carried, self._carried_at = 0, -math.inf
         self._reach_at = now
         self._reached_at = float("-inf")
 
@@ -215,7 +170,7 @@ class PeerLink:
 
     def heard(self, now: float) -> None:
         """An engine message of the peer came."""
-        self.traffic.last_received = now
+        self.traffic.heard(now)
         if self.monitor is not None:
             self.monitor.heard(now)
 
@@ -227,7 +182,7 @@ class PeerLink:
 
     def peer_moved(self, endpoint: Endpoint, now: float) -> None:
         """Authentic packets come from another endpoint than the path's."""
-        self.traffic.last_received = now
+        self.traffic.heard(now)
         if self.monitor is not None:
             self.monitor.peer_moved(self._kind_of(endpoint), endpoint, now)
             self.flush(now)
@@ -257,11 +212,8 @@ class PeerLink:
 
     def observe_traffic(self, last_sent: float, last_received: float, now: float) -> None:
         """What the pump reported; loop times, minus infinity for never."""
-        if last_received > (self.traffic.last_received or float("-inf")):
-            self.traffic.last_received = last_received
-        carried = self.traffic.sent_bytes + self.traffic.received_bytes
-        if carried != self._carried:
-            self._carried, self._carried_at = carried, now
+        if last_received > -math.inf:
+            self.traffic.heard(last_received)
         if self.monitor is not None:
             self.monitor.observe_traffic(last_sent, last_received, now)
 
@@ -316,7 +268,7 @@ class PeerLink:
         waiting = self.sessions.confirm(local_index)
         if waiting is None:
             return
-        self.traffic.last_received = now
+        self.traffic.heard(now)
         self._start_sending(waiting, now)
         self.flush(now)
 
@@ -340,7 +292,7 @@ class PeerLink:
         self._forget_sessions()
         self.finder = PathFinder(CheckCredentials.new())
         self._remote, self._candidates, self._relayed = None, [], None
-        self.traffic.earlier = (self.traffic.sent_bytes, self.traffic.received_bytes)
+        self.traffic.adapter_gone()
         self._attempt, self._reach_at = 0, now
 
     def _forget_sessions(self) -> None:
@@ -363,7 +315,7 @@ class PeerLink:
         kind = self._kind_of(session.endpoint)
         logger.info("peer %s: tunnel over %s, suite %d", format_address(self.peer), session.endpoint, session.suite)
         self.monitor = PathMonitor(kind, session.endpoint, session.initiator, now)
-        self.traffic.last_received = now
+        self.traffic.heard(now)
         best = self.finder.best()
         if best is not None and best.endpoint != session.endpoint:
             self.monitor.add_path(best.kind, best.endpoint, now)
@@ -397,9 +349,9 @@ class PeerLink:
         if self._wants_tunnel():
             deadlines.append(self._reach_at)
         elif self.up and self.leads:
-            deadlines.append(self._rekey.due(self._carried_at))
+            deadlines.append(self._rekey.due(self.traffic.carried_at))
             if self.is_relayed:
-                deadlines.append(self._search.due(self._carried_at))
+                deadlines.append(self._search.due(self.traffic.carried_at))
         return min((each for each in deadlines if each is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
@@ -411,11 +363,11 @@ class PeerLink:
         if self._wants_tunnel():
             if now >= self._reach_at:
                 self._reach(now)
-        elif self.up and self.leads and now >= self._rekey.due(self._carried_at):
+        elif self.up and self.leads and now >= self._rekey.due(self.traffic.carried_at):
             self._rekey.at(now + self._timing.rekey_interval)
             if self.endpoint is not None:
                 self._outlet.begin_handshake(self.peer, [self.endpoint], now)
-        if self.is_relayed and self.leads and now >= self._search.due(self._carried_at):
+        if self.is_relayed and self.leads and now >= self._search.due(self.traffic.carried_at):
             self._search_again(now)
         self.flush(now)
 
@@ -482,13 +434,14 @@ class PeerLink:
                     logger.info("peer %s: path %s", format_address(self.peer), event.endpoint)
                     self._use_path(event.endpoint, event.mtu)
                     self._search_soon(now)
+                    if self.is_relayed:
+                        self._outlet.lost_path()
+                        self._outlet.went_relayed(self.peer, now)
                 case MtuFound():
                     logger.info("peer %s: packets of up to %d bytes", format_address(self.peer), event.mtu)
                     self._use_path(event.endpoint, event.mtu)
                 case PathDoubted():
                     self._outlet.use_relay(self.peer, ask=self.shared.online, now=now)
-                    if self.is_relayed:
-                        self._outlet.went_relayed(self.peer, now)
                 case PathLost():
                     self._outlet.lost_path()
                 case TunnelSilent():

@@ -364,8 +364,7 @@ class Peers:
         self._changed()
 
     def _observe_peer(self, link: PeerLink, each: PeerStatistics, offset: float, now: float) -> None:
-        link.traffic.sent_bytes = link.traffic.earlier[0] + each.sent_bytes
-        link.traffic.received_bytes = link.traffic.earlier[1] + each.received_bytes
+        link.traffic.observe(each, now)
         sent = each.last_sent + offset if each.last_sent else -math.inf
         received = each.last_received + offset if each.last_received else -math.inf
         link.observe_traffic(sent, received, now)
@@ -433,7 +432,9 @@ class Peers:
 
     def all_counters(self) -> Counter[str]:
         """Everything that was dropped here, in the handshakes, the links and by the pump of now, by name."""
-        total = self.counters + self.keys.counters + self.relays.counters + self.searches.counters + self._pump_drops
+        total = (
+            self.counters + self.keys.counters + self.relays.all_counters + self.searches.counters + self._pump_drops
+        )
         if self._handshakes is not None:
             total.update(self._handshakes.counters)
         for link in self.links.values():

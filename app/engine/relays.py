@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 ASK_PAUSE = 3.0
 """Seconds until a relay to the same peer is asked for again."""
-STREAM_PATIENCE = 2.0
+STREAM_PATIENCE = 0.5
 """Seconds that a relay which has answered over UDP before may be mute until it is tried over a stream."""
 LOOK_AGAIN = (30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds between the attempts to reach a relay over UDP that is not reached so; the last one repeats."""
@@ -296,6 +296,15 @@ class Relays:
             RelayReach(each.place, each.udp_time, None if each.stream is None else each.times.get(each.stream))
             for each in self._relays.values()
         )
+
+    @property
+    def all_counters(self) -> Counter[str]:
+        """Every word that was ignored, by the reason."""
+        total = Counter(self.counters)
+        for relay in self._relays.values():
+            for access in relay.accesses.values():
+                total.update(access.counters)
+        return total
 
     def place(self, endpoint: Endpoint) -> str:
         """Host and port of the relay at this end of a path, as the server names them; empty if it is none."""

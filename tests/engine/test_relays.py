@@ -1,14 +1,16 @@
 """Peers without a direct path: over the server's relay at once, direct when that works, whatever restarts meanwhile."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+from app.base.backoff import Backoff
 from app.base.tasks import Tasks
-from app.engine.state import PathKind
+from app.engine.state import PathKind, ServerStatus
 from app.ipc import schema
 from app.protocol.relay import RelayUnknown, encode
 from app.protocol.wire import MIN_RELAY_ID, NetworkId
-from tests.engine.world import Person, World, tell
+from tests.engine.world import QUICK, Person, World, tell
 
 PACKET = b"\x45" + bytes(40)
 
@@ -116,6 +118,26 @@ def test_a_router_that_forgets_its_mappings_costs_a_relayed_tunnel_nothing_for_l
     tell(tmp_path, story)
 
 
+def test_who_moves_while_the_server_is_away_introduces_itself_when_it_is_back(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        never = replace(QUICK, search_backoff=Backoff(first=10_000.0, limit=10_000.0))
+        anna, ben = await world.person("anna", timing=never), await world.person("ben", timing=never)
+        world.internet.cut.add(frozenset((anna.helper.computer.address, ben.helper.computer.address)))
+        await anna.engine.create_network("family", "secret words")
+        await ben.engine.join_network("family", "secret words")
+        await anna.until_relayed(ben)
+        await ben.until_relayed(anna)
+        await world.stop_server()
+        await anna.until(lambda: anna.state.server.status is ServerStatus.WAITING)
+        world.internet.cut.clear()
+        anna.engine._peers.network_changed()
+        await world.start_server()
+        await anna.until_connected(ben)
+        await ben.until_connected(anna)
+
+    tell(tmp_path, story)
+
+
 def test_words_of_strangers_and_words_that_are_none_change_nothing(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         anna, ben, _ = await meet_relayed(world)
@@ -124,7 +146,9 @@ def test_words_of_strangers_and_words_that_are_none_change_nothing(tmp_path: Pat
         for word in words:
             for source in (relay, schema.UdpEndpoint("203.0.113.99", 9), relay._replace(relay=MIN_RELAY_ID)):
                 anna.engine._notified(schema.DatagramReceived(source, word))
-        assert dict(anna.state.counters)["relay-word-of-stranger"] == 2 * len(words)
+        counters = dict(anna.state.counters)
+        assert counters["relay-word-of-stranger"] == 2 * len(words)
+        assert (counters["relay-word-malformed"], counters["relay-word-unexpected"]) == (3, 1)
         await until_it_carries(anna, ben)
 
     tell(tmp_path, story)
