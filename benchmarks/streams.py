@@ -17,9 +17,10 @@ from statistics import median
 from typing import Any
 
 from benchmarks.process_usage import machine
-from tests.lab.machines import Computer, MediationServer
+from tests.lab.machines import Computer, Machine, MediationServer
 from tests.lab.nat import Nat
 from tests.lab.processes import LabError, tool
+from tests.lab.proxy import Proxy
 from tests.lab.stories import PASSWORD
 from tests.lab.topology import Lab
 
@@ -87,7 +88,11 @@ def over_web(lab: Lab) -> tuple[Computer, Computer]:
 
 def through_squid(lab: Lab) -> tuple[Computer, Computer]:
     """A router that lets TCP to the proxy through, and the bare stream's port of ben."""
-    server, proxy = fast_server(lab), lab.proxy()
+    return meet_through(lab, fast_server(lab), lab.proxy())
+
+
+def meet_through(lab: Lab, server: MediationServer, proxy: Proxy) -> tuple[Computer, Computer]:
+    """Anna has nothing but the proxy."""
     office = lab.router("office", Nat.PROXY_ONLY, ipv6=False)
     office.let_through(proxy.addresses.ipv4, proxy.port)
     anna, ben = lab.computer("anna", behind=office), lab.computer("ben")
@@ -95,11 +100,33 @@ def through_squid(lab: Lab) -> tuple[Computer, Computer]:
     return meet(server, anna, ben, HTTPS_PROXY=f"http://{proxy.place}")
 
 
+def over_slow_line(lab: Lab) -> tuple[Computer, Computer]:
+    """As `over_tcp`, behind a slow line."""
+    anna, ben = over_tcp(lab)
+    slow_down(anna)
+    return anna, ben
+
+
+def through_slow_squid(lab: Lab) -> tuple[Computer, Computer]:
+    """As `through_squid`; the slow line is at the proxy, where nobody but the proxy can drop anything."""
+    server, proxy = fast_server(lab), lab.proxy()
+    slow_down(proxy)
+    return meet_through(lab, server, proxy)
+
+
+def slow_down(computer: Machine) -> None:
+    """A line of 20 Mbit/s, with a queue of 40 ms, on the way out."""
+    words = ("dev", "eth0", "root", "tbf", "rate", "20mbit", "burst", "16k", "latency", "40ms")
+    computer.namespace.run(tool("tc"), "qdisc", "replace", *words)
+
+
 PLACES: dict[str, Callable[[Lab], tuple[Computer, Computer]]] = {
     "relay over UDP": over_udp,
     "stream over TCP": over_tcp,
     "WebSocket over TLS": over_web,
     "through squid": through_squid,
+    "TCP, line of 20 Mbit/s": over_slow_line,
+    "squid, line of 20 Mbit/s": through_slow_squid,
 }
 
 
