@@ -13,7 +13,8 @@ import pytest
 from app.base.program import environment, program
 from app.carrier.words import Connected, Counted, Failed, Listening, Lost, Order, Report, line_of, read_report
 from app.platform.linux.tun import open_udp_socket
-from app.protocol.relay import RelayUnknown, decode
+from app.protocol.relay import RelayPing, RelayPong, RelayUnknown, decode, encode
+from app.protocol.relay_stream import TrainReader, frame_header
 from app.transport.http_connect import Proxy, ProxyFailure
 from app.transport.routes import Route, Target, Way
 from tests.server.relay.party import Party
@@ -245,6 +246,30 @@ def test_what_is_no_relay_is_told_as_a_failure(answer: bytes) -> None:
         async with server, carrier() as anna:
             anna.order(server.sockets[0].getsockname()[1])
             assert isinstance(await anna.report(Failed), Failed)
+
+    tell(story)
+
+
+@pytest.mark.parametrize("datagram", [b"\x81" + bytes(40), b"\x00\x01" + bytes(30), b"GET / HTTP/1.1\r\n"])
+def test_a_hostile_relay_reaches_the_pump_with_nothing_but_what_relays_say(datagram: bytes) -> None:
+    async def story() -> None:
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            ((word, _),) = TrainReader().feed(await reader.read(1_000))
+            ping = decode(bytes(word))
+            assert isinstance(ping, RelayPing)
+            pong = encode(RelayPong(ping.probe, bytes(16)))
+            for each in (pong, datagram):
+                writer.write(frame_header(each, len(each)) + each)
+            await reader.read(1)
+            writer.close()
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        async with server, carrier() as anna:
+            anna.order(server.sockets[0].getsockname()[1])
+            await next_of(anna, Lost, Failed)
+            with pytest.raises(BlockingIOError):
+                anna.sock.recv(2_000)
 
     tell(story)
 
