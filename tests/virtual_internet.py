@@ -314,6 +314,7 @@ class HelperStandIn:
                 if request.peer not in self.peers:
                     return schema.Failed("no-peer", "No such peer.", request=number)
                 self.peers[request.peer].endpoint = Endpoint(*request.endpoint)
+                self.peers[request.peer].told_endpoint = None
             case schema.SendMessage():
                 endpoint = None if request.endpoint is None else Endpoint(*request.endpoint)
                 self.messages[type(tunnel_message.decode(request.payload)).__name__] += 1

@@ -132,7 +132,7 @@ class PeerLink:
         if restarted:
             self._needs_handshake = True
             self._kinds.clear()
-        if restarted or not self.up or self.is_relayed or candidates != self._candidates:
+        if restarted or message.wants_answer or not self.up or self.is_relayed or candidates != self._candidates:
             self.finder.set_remote(candidates, credentials, now)
         self._remote, self._candidates = credentials, candidates
         if message.wants_answer:

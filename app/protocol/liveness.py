@@ -205,7 +205,10 @@ class PathMonitor:
         self._ask(watched, now)
 
     def peer_moved(self, kind: CandidateKind, endpoint: Endpoint, now: float) -> None:
-        """Authentic packets come from an endpoint that is not the path in use; `kind` is what it would be."""
+        """Authentic packets come from an endpoint that is not the path in use; `kind` is what it would be.
+
+        The pump tells a new endpoint once; a probe of the peer over another known path means the same.
+        """
         self._heard(now, now)
         if endpoint == self._current.endpoint:
             return
@@ -254,6 +257,8 @@ class PathMonitor:
         self._heard(now, now)
         if isinstance(message, ProbeRequest):
             self._reply(message, endpoint, now)
+            if endpoint in self._paths:
+                self.peer_moved(self._paths[endpoint].kind, endpoint, now)
             return True
         probe = self._open.pop(message.token, None)
         if probe is None:

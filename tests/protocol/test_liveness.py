@@ -44,6 +44,7 @@ class Side:
         self.events: list[MonitorEvent] = []
         self.last_sent = self.last_received = 0.0
         self.data_every: float | None = None
+        self.tells_moves = True
         self.width = INNER_MTU
         """The largest packet that leaves this side in one piece."""
         self._next_poll = START + POLL
@@ -51,7 +52,7 @@ class Side:
 
     def receive_datagram(self, data: bytes, endpoint: Endpoint, now: float) -> None:
         self.last_received = now
-        if endpoint != self.monitor.current.endpoint:
+        if endpoint != self.monitor.current.endpoint and self.tells_moves:
             self.monitor.peer_moved(REFLEXIVE, endpoint, now)
         if data != b"IP packet":
             message = tunnel_message.decode(data)
@@ -190,6 +191,30 @@ def test_a_better_path_found_later_is_used_once_it_answered() -> None:
     assert chosen(one) == [DIRECT]
     assert chosen(other) == [DIRECT], "the other side probes the path by which it was probed"
     assert not any(isinstance(event, PathLost) for event in one.events)
+
+
+def test_who_is_probed_over_a_relay_that_is_known_follows_when_the_direct_path_is_mute() -> None:
+    one, other, pair, roads = tunnel(DIRECT, RELAYED)
+    for side in (one, other):
+        side.monitor.add_path(RELAY, RELAYED, pair.now)
+    pair.run(30)
+    roads.carrying.remove(DIRECT)
+    other.tells_moves = False
+    one.monitor.quiet(pair.now)
+    assert pair.run_until(lambda: chosen(one) == chosen(other) == [RELAYED], 2)
+
+
+def test_who_is_probed_over_another_known_path_tries_it_too() -> None:
+    one, other, pair, roads = tunnel(RELAYED, kind=RELAY, endpoint=RELAYED)
+    for side in (one, other):
+        side.monitor.add_path(REFLEXIVE, DIRECT, pair.now)
+    pair.run(30)
+    assert chosen(one) == chosen(other) == []
+    roads.carrying.add(DIRECT)
+    other.tells_moves = False  # the pump has told of this place before
+    one.monitor.add_path(REFLEXIVE, DIRECT, pair.now)
+    pair.run(5)
+    assert chosen(one) == chosen(other) == [DIRECT]
 
 
 def test_a_path_that_answers_checks_but_no_sealed_probe_is_never_used() -> None:
