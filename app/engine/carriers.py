@@ -142,7 +142,7 @@ class Carriers:
 
     def route_of(self, access: Endpoint) -> str:
         """The route of the stream behind an endpoint of this computer, in plain words; empty if there is none."""
-        return next((each.route for each in self._carriers.values() if each.port == access.port), "")
+        return next((each.route for each in self._carriers.values() if Endpoint(HOST, each.port) == access), "")
 
     # --- one process after the other
 

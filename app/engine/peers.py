@@ -137,6 +137,7 @@ class Peers:
         self._by_username.pop(link.finder.own.username, None)
         self.keys.changed.discard(address)
         self.searches.forget(address)
+        self.relays.forget(address)
         if self._handshakes is not None:
             self._handshakes.cancel(address)
 
@@ -156,6 +157,7 @@ class Peers:
         self._interface = self._handshakes = None
         self._pump_drops.clear()
         self.searches.interface_down()
+        self.relays.socket_closed()
         now = self._now()
         self._by_username.clear()
         for address, link in self.links.items():

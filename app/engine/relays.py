@@ -47,7 +47,7 @@ class Streams(Protocol):
     """Opens streams to relays, and tells by `Relays.stream_opened` what came of it."""
 
     def want(self, relay: Relay, host: str) -> None:
-        """Have a stream to this relay; `host` is where it is."""
+        """Have a stream to this relay; `host` is where it is, which may change."""
         ...
 
     def unwanted(self, number: int) -> None:
@@ -178,6 +178,8 @@ class Relays:
         if relay is None:
             relay = self._relays[told.number] = _Relay(told, host)
         relay.told, relay.host = told, host
+        if relay.streaming and self.streams is not None:
+            self.streams.want(told, host)
         for gone in relay.accesses.keys() - {*endpoints, relay.stream}:
             self._close_access(relay, gone)
         for each in endpoints:
@@ -316,10 +318,6 @@ class Relays:
         """By which route the stream at this end of a path leads, in plain words; empty if it is none."""
         return self.streams.route_of(endpoint.plain) if self.streams is not None and endpoint.relay else ""
 
-    def number(self, endpoint: Endpoint) -> int | None:
-        """The number of the relay at this end of a path."""
-        return next((each.told.number for each in self._relays.values() if endpoint.plain in each.accesses), None)
-
     # --- words
 
     def receive(self, data: bytes, endpoint: Endpoint, now: float) -> None:
@@ -439,7 +437,7 @@ class Relays:
 
     def _bind_all(self, relay: _Relay, now: float) -> None:
         """Peers that need it are bound (again)."""
-        for peer, offer in self._offers.items():
+        for peer, offer in tuple(self._offers.items()):
             if offer.relay == relay.told.number and self._is_needed(peer):
                 self._bind(peer, offer, now)
 
@@ -449,7 +447,7 @@ class Relays:
         At one that is `back` after it was mute they are bound anew: the relay may have been restarted.
         """
         best = relay.best()
-        for peer, offer in self._offers.items():
+        for peer, offer in tuple(self._offers.items()):
             if offer.relay != relay.told.number or not self._is_needed(peer):
                 continue
             stays = offer.access == best or (offer.access in relay.times and offer.access != relay.stream)

@@ -9,6 +9,7 @@ from app.base.tasks import Tasks
 from app.engine.relays import LOOK_AGAIN, STREAM_PATIENCE, Relays
 from app.protocol.messages import Accepted, CandidateKind, GetRelay, Relay, RelayOffered, ReportRelays, Request
 from app.protocol.relay import Grant, seal_token, token_key
+from app.protocol.relay_binding import INTERVALS
 from app.protocol.wire import Address, Endpoint
 from app.server.limits import RelayLimits
 from app.server.relay.bindings import Bindings
@@ -46,6 +47,8 @@ class Place:
         """Where the relay is reached."""
         self.paths: list[tuple[CandidateKind, Endpoint]] = []
         self.wanted: set[int] = set()
+        self.hosts: dict[int, str] = {}
+        """Where streams were to lead."""
         self.asked: list[Request] = []
         self.online = True
         self.tasks = Tasks()
@@ -62,6 +65,7 @@ class Place:
 
     def want(self, relay: Relay, host: str) -> None:
         self.wanted.add(relay.number)
+        self.hosts[relay.number] = host
 
     def unwanted(self, number: int) -> None:
         self.wanted.discard(number)
@@ -201,7 +205,7 @@ def test_a_relay_that_falls_silent_is_tried_over_a_stream_after_some_patience() 
         place.relays.use(PEER, ask=False, now=place.now)
         await place.pass_time(STREAM_PATIENCE / 2)
         assert not place.wanted, "it may only be restarting"
-        await place.pass_time(STREAM_PATIENCE)
+        await place.pass_time(INTERVALS[0] + STREAM_PATIENCE)
         assert place.wanted == {0}
 
     tell(story)
@@ -238,6 +242,19 @@ def test_a_relay_that_moved_is_bound_at_its_new_address() -> None:
         await place.found()
         await place.pass_time(1)
         assert place.paths[-1] == (CandidateKind.RELAY, moved)
+
+    tell(story)
+
+
+def test_the_stream_to_a_relay_that_moved_leads_to_its_new_place() -> None:
+    async def story(place: Place) -> None:
+        place.open.clear()
+        await place.log_in()
+        await place.pass_time(1)
+        assert place.hosts == {0: HOST}
+        place.relays.told((Relay(0, MOVED, 12_975, 443),), "198.51.100.1")
+        await place.found()
+        assert place.hosts == {0: MOVED}
 
     tell(story)
 

@@ -8,8 +8,9 @@ from app.base.backoff import Backoff
 from app.base.tasks import Tasks
 from app.engine.state import PathKind, ServerStatus
 from app.ipc import schema
+from app.protocol.messages import Relay
 from app.protocol.relay import RelayUnknown, encode
-from app.protocol.wire import MIN_RELAY_ID, NetworkId
+from app.protocol.wire import MIN_RELAY_ID, Endpoint, NetworkId
 from tests.engine.world import QUICK, Person, World, tell
 
 PACKET = b"\x45" + bytes(40)
@@ -114,6 +115,48 @@ def test_a_router_that_forgets_its_mappings_costs_a_relayed_tunnel_nothing_for_l
         router.forget()
         await until_it_carries(ben, anna)
         await until_it_carries(anna, ben)
+
+    tell(tmp_path, story)
+
+
+class Wanted:
+    """Notes which relays are to be reached over streams."""
+
+    def __init__(self) -> None:
+        self.relays: set[int] = set()
+
+    def want(self, relay: Relay, host: str) -> None:
+        self.relays.add(relay.number)
+
+    def unwanted(self, number: int) -> None:
+        self.relays.discard(number)
+
+    def route_of(self, access: Endpoint) -> str:
+        return ""
+
+
+def test_a_stream_ends_with_the_socket_that_it_leads_to_and_is_opened_anew_for_the_next(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, _, _ = await meet_relayed(world)
+        anna.engine._peers.relays.streams = streams = Wanted()
+        world.internet.relay = None
+        anna.engine._peers.network_changed()
+        await anna.until(lambda: streams.relays == {0})
+        await anna.helper.stop()
+        await anna.until(lambda: not streams.relays)
+        await anna.helper.start()
+        await anna.until(lambda: streams.relays == {0})
+
+    tell(tmp_path, story)
+
+
+def test_who_is_no_peer_any_more_has_no_place_at_the_relay(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, network = await meet_relayed(world)
+        assert ben.address in anna.engine._peers.relays._offers
+        await ben.engine.leave_network(network)
+        await anna.until(lambda: ben.address not in anna.engine._peers.links)
+        assert ben.address not in anna.engine._peers.relays._offers
 
     tell(tmp_path, story)
 
