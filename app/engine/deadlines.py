@@ -48,7 +48,8 @@ class Deadlines:
 
     def _arm(self) -> None:
         self._check = None
-        earliest = min((each.next_deadline() or math.inf for each in self._machines), default=math.inf)
+        deadlines = (each.next_deadline() for each in self._machines)
+        earliest = min((each for each in deadlines if each is not None), default=math.inf)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

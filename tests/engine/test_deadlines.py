@@ -50,3 +50,16 @@ def test_after_close_nobody_is_called() -> None:
         assert bell.rung == 0
 
     asyncio.run(story())
+
+
+def test_a_deadline_of_zero_is_one() -> None:
+    async def story() -> int:
+        bell = Bell(0.0)
+        deadlines = Deadlines()
+        deadlines.watch([bell])
+        deadlines.changed()
+        await asyncio.wait_for(bell.done.wait(), 20)
+        deadlines.close()
+        return bell.rung
+
+    assert asyncio.run(story()) == 1
