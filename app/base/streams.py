@@ -32,7 +32,10 @@ async def open_stream(
 
     Raises OSError: what went wrong last, if none of the addresses answers.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError(f"{host} can be no name of a host") from None
     places = in_turns([Place(family, address) for family, _, _, _, address in found])
     return await asyncio.open_connection(sock=await _first_connected(places[:MAX_PLACES]), limit=limit)
 

@@ -213,7 +213,7 @@ async def resolve_ports(host: str, ports: Sequence[int]) -> tuple[Endpoint, ...]
     """The ports of a host, at one address of each family at most. Empty if the name does not resolve."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for what can be no name, such as `a..b`
         logger.debug("look-up of the server: %s", error)
         return ()
     by_family = {family: address[0] for family, _, _, _, address in reversed(found)}

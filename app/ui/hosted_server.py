@@ -185,8 +185,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     assert process.stdin is not None
     process.stdin.close()
     try:
-        async with asyncio.timeout(END_DEADLINE):
-            await process.wait()
+        # Not asyncio.timeout: in a task that is being cancelled, Python 3.11's never raises TimeoutError.
+        await asyncio.wait_for(process.wait(), END_DEADLINE)
     except TimeoutError:
         logger.error("the hosted server does not end and is killed")
         process.kill()

@@ -88,6 +88,12 @@ def test_where_no_address_answers_the_reason_is_told(monkeypatch: pytest.MonkeyP
     asyncio.run(asyncio.wait_for(story(), 20))
 
 
+@pytest.mark.parametrize("name", ["a..b", "x" * 70])
+def test_what_can_be_no_name_is_refused_like_one_that_is_not_known(name: str) -> None:
+    with pytest.raises(OSError, match="no name of a host"):
+        asyncio.run(open_stream(name, 80))
+
+
 def test_whenever_it_is_cancelled_no_socket_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> int:
         tasks = Tasks()

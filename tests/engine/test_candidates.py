@@ -199,6 +199,7 @@ def test_answers_to_questions_that_were_not_asked_are_not_ours() -> None:
 def test_the_reflectors_of_a_server_are_at_its_addresses() -> None:
     assert asyncio.run(resolve_ports("127.0.0.1", (5, 6))) == (Endpoint("127.0.0.1", 5), Endpoint("127.0.0.1", 6))
     assert asyncio.run(resolve_ports("no such host.invalid", (5,))) == ()
+    assert asyncio.run(resolve_ports("a..b", (5,))) == ()
 
 
 def test_this_computers_addresses_can_be_read() -> None:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.base.backoff import Backoff
 from app.engine.errors import EngineError
+from app.ui import hosted_server
 from app.ui.hosted_server import HostedServer, HostStatus
 from tests.ui.home import free_port, on_loopback
 from tests.ui.world import run_in_qt, until
@@ -98,6 +99,21 @@ def test_what_the_server_refuses_is_told_in_its_words(qapp: QApplication, tmp_pa
         with pytest.raises(EngineError, match="there is no server in"):
             await hosted.start()
         await hosted.close()
+
+    run_in_qt(qapp, story())
+
+
+def test_one_that_hangs_is_killed(qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosted_server, "END_DEADLINE", 0.05)
+
+    async def story() -> None:
+        hosted = await made(tmp_path, free_port())
+        await hosted.start()
+        process = process_of(hosted)
+        os.kill(process, signal.SIGSTOP)
+        await hosted.close()
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
     run_in_qt(qapp, story())
 
