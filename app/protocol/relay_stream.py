@@ -61,7 +61,8 @@ def confirmation(received: int) -> bytes:
 class TrainReader:
     """Cuts what comes from a stream into trains, in pieces however they come.
 
-    A train is a view of the piece that brought it; only one that came in several pieces is copied, once.
+    A train is a view of the piece that brought it; only one that came in several pieces is copied, once, however
+    small these are.
     """
 
     def __init__(self) -> None:
@@ -69,21 +70,28 @@ class TrainReader:
         """Bytes of frames with trains."""
         self.confirmed = 0
         """What the other side has confirmed."""
-        self._rest = memoryview(b"")
+        self._rest = bytearray()
+        self._wanted = _HEADER
+        """Bytes that there must be before anything more can be said of them."""
 
     def feed(self, piece: bytes) -> Iterator[tuple[memoryview, int]]:
         """The trains that are now complete, each with its slot, to be taken before the next piece.
 
         Raises RemoteProtocolError at a frame that the protocol does not allow; the stream must end then.
         """
-        data = memoryview(b"".join((self._rest, piece)) if self._rest else piece)
-        start = 0
+        if self._rest:
+            self._rest += piece
+            if len(self._rest) < self._wanted:
+                return
+        data = memoryview(self._rest or piece)
+        start, self._wanted = 0, _HEADER
         while len(data) - start >= _HEADER:
             length, slot = STREAM_FRAME.unpack_from(data, start)
             if slot > min(length, MAX_SLOT) or length > MAX_TRAIN or (not slot and length != _TOTAL.size):
                 raise RemoteProtocolError("relay stream: lengths out of range")
             end = start + _HEADER + length
             if end > len(data):
+                self._wanted = end - start
                 break
             train = data[start + _HEADER : end]
             if not slot:
@@ -95,4 +103,4 @@ class TrainReader:
             start = end
             self.received += _HEADER + length
             yield train, slot
-        self._rest = data[start:]
+        self._rest = bytearray(data[start:])

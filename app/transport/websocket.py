@@ -4,6 +4,7 @@ It passes firewalls and proxies that let nothing through but the web. The protoc
 `websockets`. Used by routes.py and by the server's entrance.
 """
 
+import asyncio
 import logging
 from asyncio.trsock import TransportSocket
 from collections import deque
@@ -24,8 +25,14 @@ MAX_FRAME = 1 << 20
 """Bytes in one message."""
 MAX_OPENING = 16_384
 """Bytes in the opening request or answer."""
-_MAX_IDLE = 64
-"""Frames without bytes in one read: each costs us more than it costs the sender."""
+_CRUMB = 8
+"""Bytes below which a frame is a crumb: nobody of ours sends many of these."""
+_MAX_CRUMBS = 64
+"""Crumbs in one read: each costs us more than it costs the sender."""
+_READ_SIZE = 16_384
+"""Bytes that are taken apart at a time: they may be thousands of messages."""
+_MANY = 64
+"""Messages in one read after which others come first."""
 _PIECE = 262_144
 """Bytes in a message of ours: masking copies them, and nobody waits for the rest of a larger one."""
 
@@ -50,7 +57,7 @@ class WebSocketStream:
     async def read(self, limit: int) -> bytes:
         """Some bytes, at most `limit`; none at the end of the stream."""
         while not self._received and not self._ended:
-            data = await self._carrier.read(limit)
+            data = await self._carrier.read(min(limit, _READ_SIZE))
             if data:
                 self._protocol.receive_data(data)
             else:
@@ -59,27 +66,27 @@ class WebSocketStream:
             self._take(self._protocol.events_received())
             if _send(self._carrier, self._protocol):
                 await self._carrier.drain()  # who sends pings must read the answers
-        if not self._received:
-            return b""
-        first = self._received.popleft()
-        if len(first) > limit:
-            self._received.appendleft(first[limit:])
-        return first[:limit]
+            if len(self._received) > _MANY:
+                await asyncio.sleep(0)
+        data = self._received[0] if len(self._received) == 1 else b"".join(self._received)
+        self._received.clear()
+        if len(data) > limit:
+            self._received.append(data[limit:])
+        return data[:limit]
 
     def _take(self, events: Iterable[Event]) -> None:
         """Raises StreamError for what is no binary message, and ends at a Close."""
-        idle = 0
+        crumbs = 0
         for event in events:
             if not isinstance(event, Frame) or event.opcode is Opcode.TEXT:
                 raise StreamError("WebSocket: something else than bytes")
             if event.opcode in (Opcode.BINARY, Opcode.CONT) and event.data:
                 self._received.append(bytes(event.data))
-            else:
-                idle += 1
+            crumbs += len(event.data) < _CRUMB or event.opcode not in (Opcode.BINARY, Opcode.CONT)
             self._ended = self._ended or event.opcode is Opcode.CLOSE
         failure = self._protocol.parser_exc
-        if idle > _MAX_IDLE or (failure is not None and not isinstance(failure, EOFError)):
-            raise StreamError(f"WebSocket: {failure or 'frames without bytes'}")
+        if crumbs > _MAX_CRUMBS or (failure is not None and not isinstance(failure, EOFError)):
+            raise StreamError(f"WebSocket: {failure or 'many frames with hardly a byte'}")
 
     def unread(self, data: bytes) -> None:
         """Let the next `read` begin with these bytes."""

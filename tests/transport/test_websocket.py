@@ -77,7 +77,24 @@ def test_what_was_read_too_far_is_read_again() -> None:
         client.write(b"hello")
         first = await server.read(1)
         server.unread(first)
-        assert await server.read(100) + await server.read(100) == b"hello"
+        assert await server.read(100) == b"hello"
+
+    asyncio.run(story())
+
+
+def test_others_have_their_turn_however_small_the_messages_are() -> None:
+    async def story() -> None:
+        client, server = await opened()
+        for _ in range(20_000):
+            client.write(b"8 bytes!")
+        client.close()
+        reading = Tasks().start("reading", read_all(server))
+        turns = 0
+        while not reading.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert reading.result() == b"8 bytes!" * 20_000
+        assert turns >= 14 * 20_000 // 16_384  # each message has 14 bytes on its way
 
     asyncio.run(story())
 
@@ -188,6 +205,17 @@ def test_pings_are_answered_and_a_flood_of_them_ends_the_stream() -> None:
             await accepted[0].read(65_536)
         far.close()
         assert b"are you there" in await read_all(near)
+
+    asyncio.run(story())
+
+
+def test_many_messages_with_hardly_a_byte_end_the_stream() -> None:
+    async def story() -> None:
+        client, server = await opened()
+        for _ in range(1_000):
+            client.write(b"!")
+        with pytest.raises(StreamError, match="hardly a byte"):
+            await server.read(65_536)
 
     asyncio.run(story())
 

@@ -27,6 +27,8 @@ SILENCE: Final = 90.0
 READ_SIZE: Final = 262_144
 LONGEST_WAIT: Final = 1.0
 """Seconds that one train may make its sender wait."""
+STRANGERS_WAIT: Final = 0.001
+"""Seconds until more is read from who says a word, or sends what is not forwarded: that is free to everybody."""
 
 
 class StreamWay:
@@ -97,6 +99,7 @@ class RelayStreams:
         if train[0] == DatagramType.RELAY:
             answer = self._bindings.take_word(bytes(train), way, now, time.time())
             _answer(answer, way)
+            await asyncio.sleep(STRANGERS_WAIT)
             return
         for run in (train,) if has_one_id(train, slot) else runs(train, slot):
             wait = self._bindings.wait(run, way.origin, now)
@@ -106,6 +109,7 @@ class RelayStreams:
             if not self._bindings.forward(run, min(slot, len(run)), way.origin, now):
                 relay = int.from_bytes(run[:4])
                 _answer(self._bindings.tell_unknown(relay, min(slot, len(run)), way.source, now), way)
+                await asyncio.sleep(STRANGERS_WAIT)
 
 
 def _answer(answer: bytes | None, way: StreamWay) -> None:

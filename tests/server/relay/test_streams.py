@@ -87,6 +87,19 @@ def test_a_stream_that_is_not_bound_is_told_and_one_that_ended_is_forgotten() ->
     tell(story)
 
 
+def test_who_is_not_bound_is_read_slowly_and_others_are_served_meanwhile() -> None:
+    async def story(relay: RunningRelay) -> None:
+        eve, anna = await StreamClient.open(relay.port), await StreamClient.open(relay.port)
+        for _ in range(5_000):
+            eve.send(relayed(0xC1020304, 5, 1))
+        await anna.bind(Party(0))
+        assert relay.bindings.counts["relay_dropped_not_bound"] < 5_000
+        await eve.close()
+        await anna.close()
+
+    tell(story)
+
+
 def test_a_cookie_of_one_stream_is_of_no_use_on_another() -> None:
     async def story(relay: RunningRelay) -> None:
         anna, eve = await StreamClient.open(relay.port), await StreamClient.open(relay.port)
