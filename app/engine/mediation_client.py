@@ -42,6 +42,7 @@ from app.protocol.messages import (
     Message,
     PeerKey,
     Pending,
+    Ping,
     Refusal,
     Refused,
     Request,
@@ -159,13 +160,27 @@ class MediationClient:
             self._try_now.set()
 
     def network_changed(self, own_hosts: Collection[str]) -> None:
-        """This computer's addresses are now these: a connection from another one is dead, whatever TCP believes."""
+        """This computer's addresses are now these: a connection from another one is dead, whatever TCP believes.
+
+        One from an address that is still there may be dead as well: behind another router nobody knows it.
+        """
         self._routes.forget()
         if self._stream is not None:
             own = self._stream.own_host
             if own and own not in own_hosts and not ip_address(own).is_loopback:
                 self._leave(self._stream)
+            elif self.online:
+                self._tasks.start("server check", self._check(self._stream))
         self.try_now()
+
+    async def _check(self, stream: Stream) -> None:
+        with suppress(EngineError, TimeoutError):
+            async with asyncio.timeout(self._timing.server_check_timeout):
+                await self.request(Ping(0), Accepted)
+            return
+        if self._stream is stream:
+            logger.debug("server: no answer since the network changed")
+            self._leave(stream)
 
     def reconnect(self) -> None:
         """The connection may be dead without a sign: make a new one at once."""

@@ -39,6 +39,8 @@ class Timing:
     """The least time between two snapshots to a subscriber."""
     connect_timeout: float = 10.0
     request_timeout: float = 10.0
+    server_check_timeout: float = 3.0
+    """How long the server has to answer once this computer's network has changed."""
     login_timeout: float = 30.0
     """How long a person waits for a login, from the connection to the last network told."""
     server_backoff: Backoff = _SERVER_BACKOFF

@@ -286,6 +286,30 @@ def test_a_lost_server_ends_requests_and_is_found_again() -> None:
     run(honest(answer), story)
 
 
+def test_after_a_change_of_networks_a_connection_is_kept_if_it_answers_and_made_anew_if_not() -> None:
+    silent: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        write = writer.write
+        writer.write = lambda data: None if writer in silent else write(data)  # type: ignore[method-assign]
+        await honest(lambda request: [Accepted(request.request)])(reader, writer)
+
+    async def story(setting: Setting) -> None:
+        setting.start()
+        await setting.client.settled()
+        setting.client.network_changed({"127.0.0.1"})
+        await setting.client.request(SetNickname(0, "anna"), Accepted)
+        assert setting.connections == 1
+
+        silent.update(setting.writers)
+        setting.client.network_changed({"127.0.0.1"})
+        await setting.until(ServerStatus.CONNECTING)
+        await setting.until(ServerStatus.ONLINE)
+        assert setting.connections == 2
+
+    run(serve, story)
+
+
 @pytest.mark.parametrize(("restart", "status"), [(True, ServerStatus.WAITING), (False, ServerStatus.REFUSED)])
 def test_a_server_that_closes_says_whether_to_come_back(restart: bool, status: ServerStatus) -> None:
     def answer(request: Request) -> list[Message]:
