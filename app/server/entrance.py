@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from app.base.tasks import Tasks
+from app.protocol.relay import STREAM_MAGIC
 from app.server.limits import Rate, RateLimits, TokenBuckets, source_of
 from app.server.metrics import Counters
 from app.server.sockets import bound_socket
@@ -35,7 +36,6 @@ OUT_OF_SOCKETS = 1.0
 """Seconds without accepting when the system has no more descriptors."""
 MAX_MEDIATION_BYTE = 0x10
 """A mediation stream begins with the length of HELO."""
-RELAY_BYTE = 0xB5
 PAGE = "There is nothing to see here: this is a Buri server, for programs alone.\n"
 _READ_AHEAD = 65_536
 _FIRST_READ = 16_384
@@ -264,7 +264,7 @@ class Entrance:
             return None
         if first[0] <= MAX_MEDIATION_BYTE:
             return self._mediation
-        return self._relay if first[0] == RELAY_BYTE else None
+        return self._relay if first.startswith(STREAM_MAGIC) else None
 
 
 async def _stream(accepted: socket.socket, context: ssl.SSLContext | None) -> TcpStream:

@@ -66,4 +66,5 @@ async def _run(role: str, make: Callable[[], Service], attached: bool) -> None:
 def _read_to_end(descriptor: int, stopped: asyncio.Event) -> None:
     """What comes is of no interest, only that nothing comes any more."""
     if not os.read(descriptor, 4_096):
+        asyncio.get_running_loop().remove_reader(descriptor)  # the end is there to be read for ever
         stopped.set()

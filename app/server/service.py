@@ -202,7 +202,7 @@ class MediationServer:
         if self._directory is not None:
             gauges |= await self._decisions.decide(self._directory.counts)
         if self._entrance is not None:
-            gauges |= self._entrance.gauges() | self._relay_streams.gauges()
+            gauges |= self._entrance.gauges()
         return prometheus_text(
             gauges | self._bindings.gauges() | self._relay_streams.gauges(),
             self._counters.read() | self._bindings.counts,
