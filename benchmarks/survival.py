@@ -52,6 +52,7 @@ def measure(stories: Sequence[Story], rounds: int, own_relay: bool) -> dict[str,
         for _ in range(rounds):
             for story in stories:
                 stalls[story.name].append(tell(stage, story))
+                print(f"{story.name}: {stalls[story.name][-1]:.2f} s", flush=True)
     return stalls
 
 
