@@ -118,7 +118,7 @@ class Carriers:
             carrier.keeping.add_done_callback(self._ending.discard)
 
     def network_changed(self) -> None:
-        """There may be other routes; streams that still work stay."""
+        """There may be other routes: of another network, or another proxy. Streams that still work stay."""
         for carrier in self._carriers.values():
             self._tasks.start("order", self._order(carrier))
 

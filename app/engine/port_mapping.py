@@ -57,6 +57,7 @@ class PortMapping:
         self._port = 0
         self._opening: Opening | None = None
         self._running: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._ended = threading.Event()
         """Tells the thread that what it opens is not wanted any more."""
@@ -77,7 +78,8 @@ class PortMapping:
         self._port = 0
         opening = self._stop()
         if opening is not None:
-            self._tasks.start("closing the port", asyncio.to_thread(_close, self._requests, opening))
+            closing = asyncio.to_thread(_close, self._requests, opening)
+            self._closing = self._tasks.start("closing the port", closing)
 
     async def want(self, wanted: bool) -> None:
         """The person wants the port to be open or not; in the latter case it is closed when this returns."""
@@ -119,6 +121,8 @@ class PortMapping:
 
     async def _keep(self, port: int, ended: threading.Event) -> None:
         failures = 0
+        if self._closing is not None:
+            await asyncio.wait([self._closing])  # else that might close what is opened now
         while True:
             self._wake.clear()
             await self._open(port, ended)

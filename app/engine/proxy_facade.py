@@ -8,6 +8,7 @@ import asyncio
 
 from app.base.tasks import Tasks
 from app.engine.account import OwnAccount
+from app.engine.carriers import Carriers
 from app.engine.errors import engine_error
 from app.engine.mediation_client import MediationClient
 from app.engine.proxy_choice import ProxyChoice, ProxyMode
@@ -25,6 +26,7 @@ class ProxyFacade:
     _profile: Profile
     _memory: Memory
     _account: OwnAccount
+    _carriers: Carriers
     _client: MediationClient
     _routes: ServerRoutes
     _tasks: Tasks
@@ -40,15 +42,16 @@ class ProxyFacade:
         return bool(self._memory.proxy_password)
 
     async def set_proxy(self, choice: ProxyChoice, password: str | None = None) -> None:
-        """Use this from now on; the server is connected to anew. `password` None keeps the one there is.
+        """Use this from now on: the server, and relays without a stream, are connected to anew.
 
-        It is kept for the same user at the same proxy alone.
+        `password` None keeps the one there is, for the same user at the same proxy alone.
         """
         chosen = self._checked(choice, password)
         await asyncio.to_thread(self._profile.change, proxy=choice)
         await asyncio.to_thread(self._memory.keep_proxy_password, chosen.password)
         self._routes.forget()
         self._client.reconnect()
+        self._carriers.network_changed()
 
     async def try_proxy(self, choice: ProxyChoice, password: str | None = None) -> str:
         """Reach the server by what would be chosen, and by nothing else; gives the route in plain words."""

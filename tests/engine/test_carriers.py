@@ -12,6 +12,7 @@ from app.engine.carriers import Carriers, CarrierView
 from app.protocol.messages import Relay
 from app.protocol.relay import RelayPong, decode
 from app.protocol.wire import Endpoint
+from app.transport.http_connect import Proxy, ProxyFailure
 from app.transport.routes import Route, Target, Way
 from tests.server.relay.party import Party
 from tests.server.relay.running_relay import RunningRelay, running_relay
@@ -26,6 +27,8 @@ class Scene:
         self.sock = sock
         self.told: asyncio.Queue[tuple[int, Endpoint | None]] = asyncio.Queue()
         self.through: list[Route] = []
+        self.routes: Sequence[Route] = (TCP,)
+        self.changed = asyncio.Event()
         self.tasks = Tasks()
         self.carriers = Carriers(
             self.tasks,
@@ -33,11 +36,11 @@ class Scene:
             self._routes,
             self._note_through,
             lambda number, endpoint: self.told.put_nowait((number, endpoint)),
-            lambda: None,
+            self.changed.set,
         )
 
     async def _routes(self, target: Target) -> Sequence[Route]:
-        return (TCP,)
+        return self.routes
 
     async def _note_through(self, route: Route) -> None:
         self.through.append(route)
@@ -159,14 +162,28 @@ def test_a_changed_network_leaves_streams_that_work() -> None:
     tell(story)
 
 
+def test_where_no_route_leads_to_the_relay_new_ones_are_tried_at_once() -> None:
+    async def story(scene: Scene) -> None:
+        async with running_relay() as relay:
+            with socket.socket() as closed:
+                closed.bind(("127.0.0.1", 0))
+                scene.routes = (Route(Way.TCP, Proxy("127.0.0.1", closed.getsockname()[1])),)
+                scene.carriers.want(place_of(relay), "127.0.0.1")
+                await scene.changed.wait()
+            assert scene.carriers.views()[0].failure is ProxyFailure.UNREACHABLE
+            scene.routes = (TCP,)
+            scene.carriers.network_changed()
+            assert await scene.answers(await scene.opened())
+
+    tell(story)
+
+
 def test_why_a_relay_is_not_reached_can_be_seen() -> None:
     async def story(scene: Scene) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
-            seen = asyncio.Event()
-            scene.carriers._on_change = seen.set
             scene.carriers.want(Relay(0, "", closed.getsockname()[1], 0), "127.0.0.1")
-            await seen.wait()
+            await scene.changed.wait()
         (view,) = scene.carriers.views()
         assert view.route == ""
         assert "refused" in view.reason.lower()

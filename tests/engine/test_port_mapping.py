@@ -105,6 +105,23 @@ def test_the_port_is_open_while_the_adapter_is_up() -> None:
     tell(router, story)
 
 
+def test_a_port_that_is_opened_again_at_once_stays_open() -> None:
+    router = PcpRouter()
+
+    async def story(told: Story) -> None:
+        told.mapping.interface_up(5_000)
+        await told.until_status(MappingStatus.MAPPED)
+        router.may_answer.clear()
+        told.mapping.interface_down()
+        told.mapping.interface_up(5_000)
+        await told.until(lambda: router.asked > 1)
+        router.may_answer.set()
+        await told.until_status(MappingStatus.MAPPED)
+        assert router.open == {5_000}
+
+    tell(router, story)
+
+
 def test_the_port_is_closed_at_the_end() -> None:
     router = PcpRouter()
 

@@ -73,7 +73,7 @@ def test_where_no_route_is_through_each_says_why() -> None:
     async def story() -> None:
         async with door(lies) as first, door(swallows) as second:
             with pytest.raises(RoutesFailedError) as caught:
-                await race(Plain(), Target(HOST, first.port, second.port), [TCP, WEB], greet, 0.5)
+                await race(Plain(), Target(HOST, first.port, second.port), [TCP, WEB], greet, 2.0)
         failures = caught.value.failures
         assert isinstance(failures[TCP], StreamError)
         assert isinstance(failures[WEB], TimeoutError)
