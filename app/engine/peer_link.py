@@ -93,6 +93,11 @@ class PeerLink:
         return self.monitor.current.endpoint if self.monitor is not None and self.up else None
 
     @property
+    def needs_relay(self) -> bool:
+        """There is no direct path that is known to work."""
+        return self.is_relayed or self.monitor is None or self.monitor.health is not Health.ALIVE
+
+    @property
     def is_relayed(self) -> bool:
         """The tunnel is up, and goes over a relay."""
         return self.up and self.monitor is not None and self.monitor.current.kind >= CandidateKind.RELAY

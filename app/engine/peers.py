@@ -222,7 +222,7 @@ class Peers:
 
     def _needs_relay(self, peer: Address) -> bool:
         link = self.links.get(peer)
-        return link is not None and link.enabled and (link.is_relayed or not link.up)
+        return link is not None and link.enabled and link.needs_relay
 
     def _relay_bound(self, peer: Address, kind: CandidateKind, endpoint: Endpoint, now: float) -> None:
         link = self.links.get(peer)
