@@ -22,10 +22,11 @@ SETTLE = 300.0
 HOUR = 3_600.0
 MAX_NETWORKS = 25
 """Of one account; more peers than that are several in a network, and have tunnels to each other."""
-STUN = ("STUN request", "STUN answer")
+JOIN_PAUSE = 2.5
+"""Seconds between two joins: the server lets one source join so often."""
 NAMES = {
-    0x00: STUN[0],
-    0x01: STUN[1],
+    0x00: "STUN request",
+    0x01: "STUN answer",
     DatagramType.HANDSHAKE: "handshake",
     DatagramType.RELAY: "word to a relay",
 }
@@ -61,6 +62,7 @@ async def _idle_hour(folder: Path, peers: int, relayed: bool) -> IdleHour:
         for number in range(min(peers, MAX_NETWORKS)):
             await one.engine.create_network(f"network{number}", "secret words")
         for number, other in enumerate(others):
+            await asyncio.sleep(JOIN_PAUSE)
             await other.engine.join_network(f"network{number % MAX_NETWORKS}", "secret words")
         for other in others:
             await (one.until_relayed(other) if relayed else one.until_connected(other))

@@ -124,7 +124,12 @@ class World:
     async def start_server(self) -> None:
         """On the same ports as before."""
         table = ServerTable("Home", "10.77.0.0/16", "127.0.0.1", ("127.0.0.1",), self.port, self.reflector_ports)
-        limits = RateLimits(registrations_per_hour=1_000, requests_per_second=500, wrong_passwords_per_hour=100)
+        limits = RateLimits(
+            connections_per_source=1_000,
+            registrations_per_hour=1_000,
+            requests_per_second=500,
+            wrong_passwords_per_hour=100,
+        )
         self.server = self._server_class(self.server_folder, Config(table, limits=limits, web=WebTable(port=0)))
         await self.server.start()
         self.port, self.reflector_ports = self.server.port, self.server.reflector_ports
