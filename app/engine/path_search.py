@@ -14,7 +14,7 @@ endpoint for all, but its router lets in only whom it has sent to. Both have a t
       the socket where one comes in is kept, the others are closed; it checks back, and the path is found as any other
 
 Checks go to strangers as long as the port is not met, so a search is bounded in every way: only a peer with a tunnel
-may ask for it, one search at a time, and MAX_ACCEPTED in vain in ACCEPTED_WITHIN; few packets a second, and few in all,
+may ask for it, one search at a time, and MAX_IN_VAIN in vain in IN_VAIN_WITHIN; few packets a second, and few in all,
 fewer still to a host where the server does not see the peer. Owned by engine/peers.py.
 """
 
@@ -28,7 +28,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.base.backoff import Backoff
 from app.base.tasks import Tasks
@@ -58,10 +58,10 @@ SETTLING: Final = 3.0
 OFFER_INTERVALS: Final = (1.0, 1.0, 2.0)
 """Seconds after each sending of the offer until the next one, or the end."""
 OBSERVING_SOCKETS: Final = 3
-MAX_ACCEPTED: Final = 12
-ACCEPTED_WITHIN: Final = 300.0
+MAX_IN_VAIN: Final = 12
+IN_VAIN_WITHIN: Final = 300.0
 PAUSE_OF_PEER: Final = 120.0
-"""Seconds until the same peer's next offer is taken, after one in vain."""
+"""Seconds until the same peer is searched for again, whichever side asks, after a search in vain."""
 LOOK_AGAIN: Final = 30.0
 """Seconds until it is looked again whether a search is of use."""
 
@@ -87,6 +87,16 @@ _OUTCOME_OF: Final = {
     SearchVerdict.BOTH_HARD: SearchOutcome.BOTH_HARD,
     SearchVerdict.REFUSED: SearchOutcome.REFUSED,
 }
+
+
+class _Begun(NamedTuple):
+    """A search whose checks have begun."""
+
+    at: float
+    peer: Address
+    """Even if that is no peer any more."""
+    host: str
+    """Where the peer said that it is."""
 
 
 @dataclass(slots=True)
@@ -132,8 +142,8 @@ class PathSearches:
         self._timing, self._tasks = timing, tasks
         self._post, self._send, self._on_end = post, send, on_end
         self._peers: dict[Address, _Searched] = {}
-        self._accepted: deque[tuple[float, Address]] = deque(maxlen=MAX_ACCEPTED)
-        """Of the last searches that we helped with in vain: when, and for whom, even if that is no peer any more."""
+        self._in_vain: deque[_Begun] = deque(maxlen=MAX_IN_VAIN)
+        """The last searches in which checks went to strangers, for all we know."""
         self._woken = asyncio.Event()
         self._searching: Address | None = None
         self._offered: tuple[int, asyncio.Future[SearchAnswer]] | None = None
@@ -223,7 +233,7 @@ class PathSearches:
             link = self._links.get(peer)
             if link is None or not link.is_relayed:
                 known.due = None
-            elif not self._outside() or link.traffic.carried_at < known.failed_at:
+            elif not self._outside() or link.traffic.carried_at < known.failed_at or not self._may_begin(peer, now):
                 known.due = now + LOOK_AGAIN
             else:
                 known.due = None
@@ -273,12 +283,13 @@ class PathSearches:
         allowed = allowance(answer.host, known.observed_host) if answer.port else 0
         if not allowed:
             return SearchOutcome.REFUSED
+        begun = self._begin(link, answer.host)
         places = [Endpoint(answer.host, answer.port, 0, each) for each in self._open_sockets(sockets_needed(ports))]
         for _ in range(min(KNOCK_ROUNDS, allowed // SOCKETS)):
             ends = self._now() + ROUND_INTERVAL
             await self._send_checks(link, places, KNOCKS_PER_TICK, lambda: not known.socket)
             await self._wait(ends, lambda: link.is_relayed and not known.socket)
-        return await self._result(link)
+        return await self._result(link, begun)
 
     def _open_sockets(self, count: int) -> list[int]:
         kept = self._kept()
@@ -325,18 +336,13 @@ class PathSearches:
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.BOTH_HARD))
         elif known.considered == offer.search:
             return  # the answer is on its way
-        elif self._searching is not None or not self._may_accept(link.peer, now):
+        elif self._searching is not None or not self._may_begin(link.peer, now):
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.BUSY))
         elif not link.is_relayed:
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.REFUSED))
         else:
             known.considered = offer.search
             self._start(link, self._accept(link, known, offer))
-
-    def _may_accept(self, peer: Address, now: float) -> bool:
-        crowded = len(self._accepted) == MAX_ACCEPTED and now < self._accepted[0][0] + ACCEPTED_WITHIN
-        again = any(peer == earlier and now < when + PAUSE_OF_PEER for when, earlier in self._accepted)
-        return not crowded and not again
 
     def _answer(self, link: PeerLink, answer: SearchAnswer) -> None:
         self._known(link.peer).answer = answer
@@ -353,19 +359,26 @@ class PathSearches:
         if outside is None or not allowed:
             self._answer(link, SearchAnswer(offer.search, SearchVerdict.REFUSED))
             return
-        accepted = (self._now(), link.peer)
-        self._accepted.append(accepted)
+        begun = self._begin(link, offer.host)
         self._answer(link, SearchAnswer(offer.search, SearchVerdict.BEGIN, outside.host, outside.port))
         await asyncio.sleep(HEAD_START)
         ports = guessed_ports(offer.ports, allowed, random.SystemRandom())
         await self._send_checks(
             link, [Endpoint(offer.host, port) for port in ports], GUESSES_PER_TICK, lambda: link.is_relayed
         )
-        self._end(link, known, await self._result(link))
-        if known.outcome is SearchOutcome.FOUND:
-            self._accepted.remove(accepted)  # the peer was there: nobody else was bothered
+        self._end(link, known, await self._result(link, begun))
 
     # --- both
+
+    def _may_begin(self, peer: Address, now: float) -> bool:
+        crowded = len(self._in_vain) == MAX_IN_VAIN and now < self._in_vain[0].at + IN_VAIN_WITHIN
+        again = any(peer == each.peer and now < each.at + PAUSE_OF_PEER for each in self._in_vain)
+        return not crowded and not again
+
+    def _begin(self, link: PeerLink, host: str) -> _Begun:
+        begun = _Begun(self._now(), link.peer, host)
+        self._in_vain.append(begun)
+        return begun
 
     async def _send_checks(
         self, link: PeerLink, places: Sequence[Endpoint], at_once: int, go_on: Callable[[], bool]
@@ -383,10 +396,14 @@ class PathSearches:
                     self._woken.clear()
                     await self._woken.wait()
 
-    async def _result(self, link: PeerLink) -> SearchOutcome:
+    async def _result(self, link: PeerLink, begun: _Begun) -> SearchOutcome:
         """The last checks take a moment to lead to a path."""
         await self._wait(self._now() + SETTLING, lambda: link.is_relayed)
-        return SearchOutcome.FOUND if link.up and not link.is_relayed else SearchOutcome.NOT_FOUND
+        if not link.up or link.is_relayed:
+            return SearchOutcome.NOT_FOUND
+        if link.endpoint is not None and link.endpoint.host == begun.host and begun in self._in_vain:
+            self._in_vain.remove(begun)  # the peer was where it said: nobody else was bothered
+        return SearchOutcome.FOUND
 
     def _is_hard(self) -> bool:
         """Whether reflectors see this computer at several endpoints, each at another."""

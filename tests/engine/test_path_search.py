@@ -13,6 +13,7 @@ from app.engine.state import PeerStatus
 from app.engine.timing import Timing
 from app.ipc import schema
 from app.ipc.schema import UdpEndpoint
+from app.protocol.messages import Candidate, CandidateKind, Introduced
 from app.protocol.port_guess import FIRST_PORT, LAST_PORT, MAX_UNSEEN_GUESSES
 from app.protocol.tunnel_message import SearchAnswer, SearchOffer, SearchVerdict, encode
 from tests.engine.world import QUICK, Person, World, tell
@@ -42,6 +43,11 @@ async def hard_and_easy(world: World, ports: Iterator[int], timing: Timing = SOO
     router = world.router(symmetric=True)
     router.ports = ports
     return await world.person("hard", router, timing), await world.person("easy", world.router(), timing)
+
+
+def between_routers(*people: Person) -> frozenset[str]:
+    """What the internet may be cut between."""
+    return frozenset(each.helper.computer.router.public for each in people if each.helper.computer.router is not None)
 
 
 def outcome(person: Person, peer: Person) -> SearchOutcome | None:
@@ -78,8 +84,7 @@ def test_two_hard_routers_are_not_guessed(tmp_path: Path) -> None:
 def test_where_nothing_passes_the_search_ends_and_the_relay_stays(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         hard, easy = await hard_and_easy(world, ports_anywhere())
-        outside = [each.helper.computer.router for each in (hard, easy)]
-        world.internet.cut.add(frozenset(each.public for each in outside if each is not None))
+        world.internet.cut.add(between_routers(hard, easy))
         await meet(hard, easy)
         await easy.until(lambda: outcome(easy, hard) is SearchOutcome.NOT_FOUND)
         await hard.until(lambda: outcome(hard, easy) is SearchOutcome.NOT_FOUND)
@@ -122,6 +127,47 @@ def test_a_peer_that_asks_again_and_again_is_told_to_wait(tmp_path: Path) -> Non
         await easy.until(lambda: outcome(easy, hard) is SearchOutcome.NOT_FOUND)
         assert await answer_to(hard, easy, SearchOffer(9, "198.51.100.202", ())) == SearchAnswer(9, SearchVerdict.BUSY)
         assert easy.helper.sent[0] < MAX_UNSEEN_GUESSES + 200
+
+    tell(tmp_path, story)
+
+
+def test_a_peer_that_is_met_elsewhere_than_it_said_is_told_to_wait_as_well(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        eve, ben = await world.person("eve", world.router()), await world.person("ben", world.router())
+        between = between_routers(eve, ben)
+        world.internet.cut.add(between)
+        await meet(eve, ben)
+        first = await answer_to(eve, ben, SearchOffer(7, "198.51.100.200", (40_000,)))
+        assert first.verdict is SearchVerdict.BEGIN
+        world.internet.cut.clear()
+        eve.engine._peers.introduce(ben.address, wants_answer=True)
+        await ben.until_connected(eve)
+        await ben.until(lambda: outcome(ben, eve) is SearchOutcome.FOUND)
+        world.internet.cut.add(between)
+        ben.engine._notified(schema.PeerQuiet(eve.address))
+        eve.engine._notified(schema.PeerQuiet(ben.address))
+        await ben.until_relayed(eve)
+        await eve.until_relayed(ben)
+        assert await answer_to(eve, ben, SearchOffer(8, "198.51.100.201", ())) == SearchAnswer(8, SearchVerdict.BUSY)
+
+    tell(tmp_path, story)
+
+
+def test_a_peer_that_moves_again_and_again_is_not_knocked_at_again_and_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        hard, eve = await hard_and_easy(world, ports_anywhere())
+        world.internet.cut.add(between_routers(hard, eve))
+        await meet(hard, eve)
+        await hard.until(lambda: outcome(hard, eve) is SearchOutcome.NOT_FOUND)
+        searches = hard.engine._peers.searches
+        known = searches._peers[eve.address]
+        candidate = Candidate(CandidateKind.REFLEXIVE, "198.51.100.201", 5_000)
+        known.failed_at = float("-inf")  # the tunnel carries something
+        moved = Introduced(eve.address, b"username", bytes(16), (candidate,), False)
+        searches.introduced(moved, searches._now() - 100)
+        searches.handle_deadline(searches._now())
+        assert searches._searching is None
+        assert known.due is not None, "later it is looked again"
 
     tell(tmp_path, story)
 
