@@ -26,7 +26,7 @@ from app.server.relay.forwarder import Forwarder
 from app.server.relay.secret import parse_secret
 from app.server.relay.streams import RelayStreams
 from app.server.relays import KnownRelay, RelayRules
-from app.server.sockets import lacks_address_family
+from app.server.sockets import lacks_address_family, open_on_all
 from app.server.store import Store
 from app.server.web import open_web
 
@@ -80,7 +80,7 @@ class MediationServer:
             self._entrance = entrance = Entrance(
                 self._config.limits, self._counters, self._tasks, self._serve, self._relay_handler, self._say_busy
             )
-            self.port = self._open_tcp(entrance)
+            self.port = open_on_all(self._config.server.listen, self._config.server.port, entrance.open)
             self.web_port = self._open_web(entrance)
             self._directory = self._new_directory()
             self._listener = Listener(
@@ -123,22 +123,6 @@ class MediationServer:
     @property
     def _has_own_relay(self) -> bool:
         return self._config.relay.built_in and bool(self._config.server.reflector_ports)
-
-    def _open_tcp(self, entrance: Entrance) -> int:
-        """The TCP port on all addresses; one that this computer lacks (no IPv6) is skipped while another works."""
-        port, opened, missing = self._config.server.port, 0, None
-        for host in self._config.server.listen:
-            try:
-                port = entrance.open(host, port)
-                opened += 1
-            except OSError as error:
-                if not lacks_address_family(error):
-                    raise
-                missing = error
-                logger.warning("not listening on %s: %s", host, error.strerror)
-        if missing is not None and not opened:
-            raise missing
-        return port
 
     def _open_web(self, entrance: Entrance) -> int:
         table = self._config.server

@@ -4,8 +4,12 @@ asyncio's own binding skips a family that the computer lacks without a word, and
 """
 
 import errno
+import logging
 import os
 import socket
+from collections.abc import Callable, Iterable
+
+logger = logging.getLogger(__name__)
 
 
 def bound_socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
@@ -29,3 +33,23 @@ def bound_socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket
 def lacks_address_family(error: OSError) -> bool:
     """Whether binding failed because the computer has no such kind of address at all."""
     return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def open_on_all(hosts: Iterable[str], port: int, open_one: Callable[[str, int], int]) -> int:
+    """Open one port, 0 for any, on all addresses, and give it. Raises OSError.
+
+    An address that this computer lacks (no IPv6) is skipped while another works.
+    """
+    opened, missing = 0, None
+    for host in hosts:
+        try:
+            port = open_one(host, port)
+            opened += 1
+        except OSError as error:
+            if not lacks_address_family(error):
+                raise
+            missing = error
+            logger.warning("not listening on %s: %s", host, error.strerror)
+    if missing is not None and not opened:
+        raise missing
+    return port

@@ -18,7 +18,7 @@ from app.server.relay.bindings import Bindings
 from app.server.relay.config import RelayConfig, RelayFolder
 from app.server.relay.forwarder import Forwarder
 from app.server.relay.streams import RelayStreams
-from app.server.sockets import lacks_address_family
+from app.server.sockets import open_on_all
 from app.server.web import open_web
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class RelayService:
     async def start(self) -> None:
         """Open all ports. Raises ConfigError if one can't be opened."""
         try:
-            self._open_ports()
+            self.port = open_on_all(self._config.relay.listen, self._config.relay.port, self._open_port)
             self.web_port = open_web(self._entrance, self._config.web, self._folder, self._config.relay.listen, "")
             if self._config.metrics is not None:
                 metrics = self._config.metrics
@@ -58,21 +58,10 @@ class RelayService:
             raise ConfigError(f"a port can't be opened: {error}") from error
         logger.info("relay runs: UDP and TCP port %d, web port %d", self.port, self.web_port)
 
-    def _open_ports(self) -> None:
-        """The same port on all addresses, of UDP and TCP; a family that the computer lacks is skipped."""
-        opened, missing = False, None
-        for host in self._config.relay.listen:
-            try:
-                self.port = self._forwarder.open(host, self.port)
-                self._entrance.open(host, self.port)
-                opened = True
-            except OSError as error:
-                if not lacks_address_family(error):
-                    raise
-                missing = error
-                logger.warning("not listening on %s: %s", host, error.strerror)
-        if missing is not None and not opened:
-            raise missing
+    def _open_port(self, host: str, port: int) -> int:
+        """The same one of UDP and TCP."""
+        port = self._forwarder.open(host, port)
+        return self._entrance.open(host, port)
 
     async def stop(self) -> None:
         """Close everything; idempotent. Tunnels go on when the relay is there again."""
