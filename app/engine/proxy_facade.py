@@ -49,7 +49,7 @@ class ProxyFacade:
         chosen = self._checked(choice, password)
         await asyncio.to_thread(self._profile.change, proxy=choice)
         await asyncio.to_thread(self._memory.keep_proxy_password, chosen.password)
-        self._routes.forget()
+        self._routes.choose_anew()
         self._client.reconnect()
         self._carriers.network_changed()
 

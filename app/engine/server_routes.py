@@ -82,10 +82,14 @@ class ServerRoutes:
         self._failed: Route | None = None
 
     def forget(self) -> None:
-        """The network or the choice has changed: look for proxies anew."""
+        """The network has changed: look for proxies anew. Which of them refused credentials is not forgotten."""
         self._searches.clear()
         self._failed = None
         self.problem = None
+
+    def choose_anew(self) -> None:
+        """The choice has changed, or a person wants it to be tried once more."""
+        self.forget()
         self.dialler = Dialler()
 
     async def to(self, target: Target) -> list[Route]:

@@ -14,6 +14,7 @@ from app.transport.http_connect import Proxy, ProxyError, ProxyFailure
 from app.transport.race import RoutesFailedError
 from app.transport.routes import Route, Target, Way
 from app.transport.stream import StreamError
+from tests.transport.small_proxy import SmallProxy
 
 SERVER = Target("server.example", 12_975)
 TCP, WEB = Route(Way.TCP), Route(Way.WEB)
@@ -92,6 +93,24 @@ def test_a_route_at_whose_end_nobody_helped_comes_last_until_the_network_changes
         assert await anna.routes.to(SERVER) == [WEB, TCP]
         anna.routes.forget()
         assert await anna.routes.to(SERVER) == [TCP, WEB]
+
+    tell(story, Traveller())
+
+
+def test_refused_credentials_are_not_shown_again_in_every_network_but_when_a_person_wishes_it() -> None:
+    async def shown(anna: Traveller, proxy: SmallProxy) -> int:
+        route = Route(Way.TCP, Proxy("127.0.0.1", proxy.port, "anna", "a guess"))
+        with pytest.raises(ProxyError):
+            await anna.routes.dialler.open(SERVER, route)
+        return proxy.refused
+
+    async def story(anna: Traveller) -> None:
+        async with SmallProxy("anna", "secret") as proxy:
+            before = await shown(anna, proxy)
+            anna.routes.forget()
+            assert await shown(anna, proxy) == before
+            anna.routes.choose_anew()
+            assert await shown(anna, proxy) > before
 
     tell(story, Traveller())
 

@@ -13,6 +13,8 @@ class SmallProxy:
     def __init__(self, user: str = "", password: str = "") -> None:
         self.led: list[str] = []
         """Where it led, in order."""
+        self.refused = 0
+        """How often it let nobody through."""
         self.port = 0
         self._wanted = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user else ""
         self._writers: list[asyncio.StreamWriter] = []
@@ -36,6 +38,7 @@ class SmallProxy:
         with suppress(OSError, asyncio.IncompleteReadError):
             request = (await reader.readuntil(b"\r\n\r\n")).decode()
             if self._wanted not in request:
+                self.refused += 1
                 writer.write(b'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="office"\r\n\r\n')
                 writer.close()
                 return
