@@ -198,7 +198,7 @@ def network_details(network: NetworkView, peers: Iterable[PeerView]) -> str:
 def peer_details(peer: PeerView, networks: Sequence[NetworkView], now: float) -> str:
     """The whole of `buri peer`. `now` in seconds since 1970."""
     names = [printable(network.name) for network in networks if network.id in peer.networks]
-    path = "  ".join(part for part in (peer.endpoint, milliseconds(peer.latency)) if part)
+    path = "  ".join(part for part in (_way(peer), milliseconds(peer.latency)) if part)
     rows = [
         ("nickname", printable(peer.nickname)),
         ("alias", printable(peer.alias)),
@@ -256,6 +256,12 @@ def _chat_mark(message: ChatMessage) -> str:
 def peer_name(peer: PeerView) -> str:
     """What to call a peer."""
     return printable(peer.alias or peer.nickname or peer.address)
+
+
+def _way(peer: PeerView) -> str:
+    """How the tunnel's packets get to a peer; empty without a tunnel."""
+    route = f", by {printable(peer.route)}" if peer.route else ""
+    return f"relay {peer.relay}{route}" if peer.relay else peer.endpoint
 
 
 def _server_line(state: EngineState) -> str:
@@ -335,7 +341,5 @@ def _member_row(member: MemberView, peers: dict[str, PeerView]) -> tuple[str, ..
         sign, word = ("*", "online") if member.status is MemberStatus.ONLINE else (" ", "offline")
         return f"{sign} {member.address}", name, word, "", ""
     sign = _PEER_SIGNS.get(peer.status, "*")
-    note = (
-        _PEER_REMEDIES.get(peer.status, "{}").format(peer.address) if peer.status in _PEER_REMEDIES else peer.endpoint
-    )
+    note = _PEER_REMEDIES[peer.status].format(peer.address) if peer.status in _PEER_REMEDIES else _way(peer)
     return f"{sign} {member.address}", name, PEER_WORDS[peer.status], milliseconds(peer.latency).rjust(8).rstrip(), note

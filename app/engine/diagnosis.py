@@ -148,8 +148,9 @@ def _path(details: PeerDetails) -> Finding:
     latency = "" if peer.latency is None else f", {peer.latency * 1_000:.1f} ms"
     others = sum(each.status == "checked" for each in details.candidates)
     more = f"; {others} more answered" if others else ""
-    place = f"{peer.endpoint} ({kind})" if kind else peer.endpoint
-    return Finding(f"path to {peer.alias or peer.nickname}", True, f"{peer.path}, {place}{latency}{more}.")
+    place = f"{peer.endpoint} ({kind})" if kind and not peer.relay else peer.endpoint
+    route = f" by {peer.route}" if peer.route else ""
+    return Finding(f"path to {peer.alias or peer.nickname}", True, f"{peer.path}, {place}{route}{latency}{more}.")
 
 
 def _drops(state: EngineState) -> Finding:

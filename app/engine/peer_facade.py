@@ -75,4 +75,4 @@ class PeerFacade:
 
     def _place(self, peer: Address) -> tuple[PathKind | None, str]:
         view = self._snapshots.peer(peer)
-        return (view.path, view.relay or view.endpoint) if view is not None else (None, "")
+        return (view.path, view.endpoint) if view is not None else (None, "")

@@ -191,6 +191,7 @@ class PeerViews:
     ) -> PeerView:
         nickname = shown_name(next(iter(lines.values())).nickname)
         path, session = tunnel.path, tunnel.session
+        relay = "" if path is None else self._peers.relays.place(path.endpoint)
         return PeerView(
             address=format_address(address),
             address6=format_address6(address),
@@ -203,8 +204,8 @@ class PeerViews:
             new_fingerprint=_new_fingerprint(lines) if status is PeerStatus.KEY_CHANGED else "",
             verified=contact.verified,
             path=None if path is None else path_kind(path),
-            endpoint="" if path is None else str(path.endpoint),
-            relay="" if path is None else self._peers.relays.place(path.endpoint),
+            endpoint=relay or ("" if path is None else str(path.endpoint)),
+            relay=relay,
             route="" if path is None else self._peers.relays.route(path.endpoint),
             latency=None if path is None or path.round_trip == math.inf else path.round_trip,
             suite=session.suite if session is not None else 0,

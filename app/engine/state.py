@@ -242,6 +242,7 @@ class PeerView:
     verified: bool = False
     path: PathKind | None = None
     endpoint: str = ""
+    """Where the tunnel's datagrams go: the peer's endpoint, or the relay."""
     relay: str = ""
     """Host and port of the relay as the server names it, if the path goes over one."""
     route: str = ""

@@ -1,6 +1,7 @@
 """What people see, as golden text, and that nobody's name can steer their terminal."""
 
 import unicodedata
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -74,7 +75,7 @@ def test_list() -> None:
         "     x 10.73.0.30   amy             no path found",
         "     * 10.73.0.2    hiro (Hiro P.)  direct          12.3 ms  203.0.113.5:17771",
         "     ! 10.73.200.7  ken\\x1b[2J      key changed              see `buri peer 10.73.200.7`",
-        "     * 10.73.0.19   鰤子            relayed          101 ms  198.51.100.1:12975",
+        "     * 10.73.0.19   鰤子            relayed          101 ms  relay 198.51.100.1:12975",
         "       10.73.1.4    grandma         offline",
         "   [0000-000-007]  Family      members: 1, yours, locked, manual approval",
         "     ? 10.73.9.9    who             asks to join",
@@ -121,6 +122,14 @@ def test_one_peer() -> None:
         verified     no; compare with `buri verify`
         """
     )
+
+
+def test_a_peer_over_a_stream_shows_the_relay_and_the_way_to_it() -> None:
+    relay, route = "198.51.100.1:12975", "WebSocket through the proxy 10.1.1.1:3128"
+    peer = replace(PEERS[1], path=PathKind.STREAM_RELAY, endpoint=relay, relay=relay, route=route)
+    way = f"relay {relay}, by {route}"
+    assert f" 101 ms  {way}" in render.network_list((GAME_NIGHT,), [peer])
+    assert f"path         {way}  101 ms" in render.peer_details(peer, (), now=1_000.0)
 
 
 def test_ping() -> None:

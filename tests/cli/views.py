@@ -95,6 +95,7 @@ PEERS = (
         (123_456_789,),
         path=PathKind.RELAY,
         endpoint="198.51.100.1:12975",
+        relay="198.51.100.1:12975",
         latency=0.1014,
     ),
     PeerView("10.73.200.7", "fd62:7572:6900::a49:c807", "ken\x1b[2J", PeerStatus.KEY_CHANGED, (123_456_789,)),

@@ -1,5 +1,7 @@
 """What `doctor` says."""
 
+from dataclasses import replace
+
 from app.engine.diagnosis import diagnose
 from app.engine.state import (
     CandidateView,
@@ -77,6 +79,14 @@ def test_every_trouble_comes_with_what_to_do() -> None:
     assert not unheard["outside"].ok
     assert unheard["router"].ok  # what can't be told is no fault of the router
     assert "Logged out" in diagnose(EngineState(), {}, [], [])[0].message
+
+
+def test_a_path_over_a_stream_is_told_by_its_relay_and_route() -> None:
+    relay = "198.51.100.1:1"
+    ben = peer(PeerStatus.RELAYED, CandidateView(relay, "stream-relay", "in use", 0.01), path=PathKind.STREAM_RELAY)
+    ben = replace(ben, peer=replace(ben.peer, relay=relay, route="TCP"))
+    findings = {each.name: each for each in diagnose(EngineState(), {}, [HOST], [ben])}
+    assert findings["path to ben"].message == "stream relay, 198.51.100.1:1 by TCP, 12.4 ms."
 
 
 def test_without_the_helper_only_the_helper_is_to_blame() -> None:

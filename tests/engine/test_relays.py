@@ -52,6 +52,7 @@ def test_two_behind_symmetric_routers_meet_over_the_relay(tmp_path: Path) -> Non
         view = anna.peer(ben)
         assert view.path is PathKind.RELAY
         assert view.relay.startswith("127.0.0.1:")
+        assert view.endpoint == view.relay
         trips = [trip async for trip in anna.engine.ping(ben.address, 2, interval=0.01)]
         assert all(trip.seconds is not None for trip in trips)
 

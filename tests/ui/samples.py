@@ -84,7 +84,7 @@ def over_stream(view: PeerView) -> PeerView:
         view,
         status=PeerStatus.RELAYED,
         path=PathKind.STREAM_RELAY,
-        endpoint="127.0.0.1:41813",
+        endpoint="buri.example.org:12975",
         relay="buri.example.org:12975",
         route="WebSocket through the proxy proxy.example:3128",
         latency=0.0734,

@@ -32,7 +32,6 @@ from app.ui.words.statuses import (
     latency,
     peer_name,
     peer_status,
-    place_of,
     waits_for_helper,
 )
 from app.ui.words.times import stamp
@@ -302,7 +301,7 @@ def _header(peer: PeerView, without_helper: bool) -> tuple[str, str, str]:
     """The line below the name, its sign, and the sign's colour."""
     line = explained(peer.status, peer.path, without_helper=without_helper)
     if peer.status.has_tunnel:
-        parts = (capitalised(peer_status(peer.status, peer.path)), place_of(peer), latency(peer.latency))
+        parts = (capitalised(peer_status(peer.status, peer.path)), peer.endpoint, latency(peer.latency))
         line = " · ".join(part for part in parts if part)
     sign = status_sign(peer.status, without_helper)
     return line, sign, status_colour(peer.status, colours(), without_helper)

@@ -9,7 +9,7 @@ from html import escape
 
 from app.engine.state import NetworkStatus, PeerView, Protection
 from app.ui.roster.rows import MemberRow, NetworkRow
-from app.ui.words.statuses import explained, latency, peer_status, place_of, spoken_latency
+from app.ui.words.statuses import explained, latency, peer_status, spoken_latency
 from app.ui.words.times import clock
 from app.ui.words.translations import _, ngettext
 
@@ -133,9 +133,8 @@ def _member_tooltip(row: MemberRow, networks: Mapping[int, str]) -> Iterable[str
 
 def _path(row: MemberRow, peer: PeerView) -> Iterable[str]:
     time = latency(row.latency)
-    place = place_of(peer)
-    if place:
-        place = _("Over {endpoint}").format(endpoint=place)
+    if peer.endpoint:
+        place = _("Over {endpoint}").format(endpoint=peer.endpoint)
         yield f"{place} · {time}" if time else place
     if peer.keys_since is not None:
         yield _("Keys since {time}").format(time=clock(peer.keys_since))

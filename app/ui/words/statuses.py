@@ -52,11 +52,6 @@ def explained(status: PeerStatus, path: PathKind | None = None, *, without_helpe
     return sentences[status]
 
 
-def place_of(peer: PeerView) -> str:
-    """Where the tunnel's datagrams go: the peer's endpoint, or the relay."""
-    return peer.relay or peer.endpoint
-
-
 def absence(state: EngineState, gone: str) -> str:
     """Why a peer or network is not in this snapshot: `gone`, unless we are not connected ourselves."""
     if not state.power:

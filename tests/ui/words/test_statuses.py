@@ -15,7 +15,6 @@ from app.ui.words.statuses import (
     member_name,
     peer_name,
     peer_status,
-    place_of,
     server_line,
     spoken_latency,
     waits_for_helper,
@@ -76,12 +75,6 @@ def test_relayed_over_tcp_is_said_where_it_is_so_and_only_there() -> None:
     assert "UDP is blocked" in explained(PeerStatus.RELAYED, PathKind.STREAM_RELAY)
     assert peer_status(PeerStatus.RELAYED, PathKind.RELAY) == "relayed"
     assert peer_status(PeerStatus.BLOCKED, PathKind.STREAM_RELAY) == "blocked"
-
-
-def test_a_relayed_tunnel_is_told_by_its_relay_and_not_by_a_port_of_this_computer() -> None:
-    ben = samples.PEERS[0]
-    assert place_of(ben) == ben.endpoint
-    assert place_of(samples.over_stream(ben)) == "buri.example.org:12975"
 
 
 def test_words_begin_a_line_without_losing_the_letters_of_names() -> None:
