@@ -129,7 +129,7 @@ def test_a_peer_over_a_stream_shows_the_relay_and_the_way_to_it() -> None:
     peer = replace(PEERS[1], path=PathKind.STREAM_RELAY, endpoint=relay, relay=relay, route=route)
     way = f"relay {relay}, by {route}"
     assert f" 101 ms  {way}" in render.network_list((GAME_NIGHT,), [peer])
-    assert f"path         {way}  101 ms" in render.peer_details(peer, (), now=1_000.0)
+    assert f"  {way}  101 ms" in render.peer_details(peer, (), now=1_000.0)
 
 
 def test_ping() -> None:
