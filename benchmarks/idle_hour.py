@@ -1,6 +1,6 @@
 """What an engine sends in an hour in which nobody does anything, counted by kind.
 
-    python -m benchmarks.idle_hour [--peers 1 10 100] [--json FILE]
+    python -m benchmarks.idle_hour [--peers 1 10] [--json FILE]
 
 Real engines and a real server in one process, on a virtual internet and a virtual clock (tests/engine/idle.py): no
 root, and no hour. Directly, and over the server's relay.
@@ -19,7 +19,7 @@ from tests.engine.idle import HOUR, IdleHour, idle_hour
 def main() -> int:
     """Count and tell."""
     parser = argparse.ArgumentParser(prog="benchmarks.idle_hour", description="What an idle hour costs.")
-    parser.add_argument("--peers", type=int, nargs="+", default=[1, 10, 100])
+    parser.add_argument("--peers", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
     arguments = parser.parse_args()
     hours = []

@@ -22,7 +22,7 @@ SETTLE = 300.0
 HOUR = 3_600.0
 MAX_NETWORKS = 25
 """Of one account; more peers than that are several in a network, and have tunnels to each other."""
-JOIN_PAUSE = 2.5
+JOIN_PAUSE = 5.0
 """Seconds between two joins: the server lets one source join so often."""
 NAMES = {
     0x00: "STUN request",
