@@ -5,6 +5,7 @@ in one line each what a person should know: that it runs, every problem, and tha
 """
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -25,7 +26,7 @@ from app.engine.engine import Engine
 from app.engine.errors import EngineError, engine_error
 from app.engine.helper_client import HelperClient, connect_helper
 from app.engine.helper_link import HelperConnector
-from app.engine.identity import IdentityKeeper, choose_storage, read_passphrase
+from app.engine.identity import PASSPHRASE_VARIABLE, IdentityKeeper, choose_storage, read_passphrase
 from app.engine.settings import Profile, ServerAddress
 from app.engine.state import EngineState, HelperStatus, Problem, ServerStatus
 from app.ipc.schema import Notification
@@ -144,6 +145,7 @@ def _nickname(given: str | None) -> str:
 
 def _open_identity(arguments: Namespace, profile: Profile) -> IdentityKey:
     passphrase = read_passphrase(arguments.passphrase_file)
+    os.environ.pop(PASSPHRASE_VARIABLE, None)  # a carrier, which talks to strangers, must not see it
     storage = choose_storage(arguments.key_file, passphrase)
     keeper = IdentityKeeper(profile, passphrase)
     known = profile.settings.key

@@ -15,7 +15,7 @@ from app.engine.proxy_choice import ProxyChoice, ProxyMode
 from app.engine.server_routes import Chosen, ServerRoutes, unreachable
 from app.engine.settings import Memory, Profile
 from app.transport.http_connect import Proxy
-from app.transport.proxies import checked_proxy
+from app.transport.proxies import checked_proxy, checked_script
 from app.transport.race import RoutesFailedError
 from app.transport.routes import Route, Way
 
@@ -80,8 +80,8 @@ class ProxyFacade:
         try:
             if choice.mode is ProxyMode.BY_HAND:
                 checked_proxy(choice.host, choice.port, choice.user, password)
-            elif choice.mode is ProxyMode.PAC and not choice.pac:
-                raise ValueError("a script needs an address")
+            elif choice.mode is ProxyMode.PAC:
+                checked_script(choice.pac)
         except ValueError as error:
             raise engine_error("proxy-not-valid", reason=error) from None
         return Chosen(choice, password)

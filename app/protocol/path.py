@@ -107,14 +107,14 @@ def better_path(a: Path, b: Path) -> Path:
 
 
 def candidates_from(introduced: Iterable[messages.Candidate]) -> list[Candidate]:
-    """The usable candidates in a peer's introduction, each endpoint once, under its best kind."""
+    """The usable candidates in a peer's introduction, each endpoint once, under its best kind. Relays are not told."""
     usable: dict[Endpoint, Candidate] = {}
     for told in introduced:
         try:
             endpoint = checked_endpoint(told.host, told.port)
         except RemoteProtocolError:
             continue
-        if not ip_address(endpoint.host).is_loopback:
+        if not ip_address(endpoint.host).is_loopback and told.kind < CandidateKind.RELAY:
             known = usable.get(endpoint)
             usable[endpoint] = Candidate(min(told.kind, known.kind) if known else told.kind, endpoint)
     return list(usable.values())

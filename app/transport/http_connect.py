@@ -5,6 +5,7 @@ own, as a proxy may close it with its 407. Used by routes.py.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +22,8 @@ MAX_TRIES = 4
 REFUSED_FOR = 600.0
 """Seconds for which refused credentials are not shown again: many companies lock accounts after a few mistakes."""
 _READ_SIZE = 4_096
+_HOST = re.compile(r"[0-9A-Za-z._:%-]{1,253}")
+"""What stands in a request unchanged: names and addresses. A server may name a relay as it likes."""
 
 OpenStream = Callable[[str, int], Awaitable[TcpStream]]
 
@@ -83,6 +86,8 @@ class ProxyClient:
 
     async def connect(self, host: str, port: int) -> TcpStream:
         """A stream to `host` and `port`. Raises ProxyError."""
+        if _HOST.fullmatch(host) is None:
+            raise self._error(ProxyFailure.NO_WAY, "it can't be asked for such a name")
         now = asyncio.get_running_loop().time
         if now() < self._refused_until:
             raise self._error(ProxyFailure.REFUSED_CREDENTIALS, "a short while ago")
@@ -93,7 +98,7 @@ class ProxyClient:
                 raise self._error(ProxyFailure.UNREACHABLE, reason_of(error)) from error
             try:
                 answer = await self._ask(stream, host_and_port(host, port))
-            except (OSError, h11.RemoteProtocolError) as error:
+            except (OSError, h11.ProtocolError) as error:
                 stream.abort()
                 raise self._error(ProxyFailure.NOT_A_PROXY, str(error)) from error
             except BaseException:

@@ -24,12 +24,15 @@ def parse_proxy(text: str) -> Proxy:
     """A proxy as it is written down. Raises ValueError in words."""
     if len(text) > MAX_TEXT:
         raise ValueError("too long")
-    parts = urlsplit(text.strip() if "://" in text else f"http://{text.strip()}")
+    try:
+        parts = urlsplit(text.strip() if "://" in text else f"http://{text.strip()}")
+        port = 80 if parts.port is None else parts.port
+    except ValueError:  # which may say what stands in the place of a password
+        raise ValueError("not of the form http://USER:PASSWORD@HOST:PORT, or its port is no number") from None
     if parts.scheme != "http":
         raise ValueError(f"proxies of the kind {parts.scheme[:20]}: are not supported, http: alone")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("an address of a proxy ends with its port")
-    port = 80 if parts.port is None else parts.port
     return checked_proxy(parts.hostname or "", port, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
@@ -42,6 +45,17 @@ def checked_proxy(host: str, port: int, user: str = "", password: str = "") -> P
     if ":" in user or any(ord(each) < 0x20 for each in user + password):
         raise ValueError("a user name or password with signs that can't be sent")
     return Proxy(host, port, user, password)
+
+
+def checked_script(place: str) -> str:
+    """The web address or path of a script. Raises ValueError: it is shown and logged, so it can't hold a password."""
+    try:
+        place_of_user = urlsplit(place).netloc.rpartition("@")[1]
+    except ValueError:
+        raise ValueError("that is no address of a script") from None
+    if not place or place_of_user:
+        raise ValueError("a script needs an address, without a user name")
+    return place
 
 
 def environment_proxy(environment: Mapping[str, str], host: str, port: int) -> Proxy | None:

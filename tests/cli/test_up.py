@@ -5,14 +5,20 @@ import json
 import os
 import signal
 import sys
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from app.cli import up
+from app.engine.identity import PASSPHRASE_VARIABLE
 from app.protocol.invite import Invite, format_invite
 from app.protocol.keys import parse_fingerprint
 from tests.cli.test_verbs import Ended
+from tests.engine.test_identity import profile_in
 from tests.engine.world import World, tell
 
 ROOT = Path(__file__).parent.parent.parent
@@ -198,3 +204,9 @@ def test_without_a_server_it_says_how_to_name_one_and_makes_no_key(tmp_path: Pat
         assert not (place.home / "state" / "identity.pem").exists()
 
     tell(tmp_path, story)
+
+
+def test_programs_that_it_starts_do_not_see_the_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "four unrelated long words")
+    up._open_identity(Namespace(key_file=True, passphrase_file=None), profile_in(tmp_path))
+    assert PASSPHRASE_VARIABLE not in os.environ

@@ -61,6 +61,8 @@ def test_what_can_be_no_proxy_is_refused_and_changes_nothing(tmp_path: Path) -> 
             ProxyChoice(ProxyMode.BY_HAND, "two words", 3_128),
             ProxyChoice(ProxyMode.BY_HAND, "proxy.example", 0),
             ProxyChoice(ProxyMode.PAC),
+            ProxyChoice(ProxyMode.PAC, pac="http://anna:secret@proxy.example/proxy.pac"),
+            ProxyChoice(ProxyMode.PAC, pac="http://[proxy.example/proxy.pac"),
         ):
             assert await refusal(anna.engine.set_proxy(choice)) == "proxy-not-valid"
         assert anna.engine.proxy == ProxyChoice()

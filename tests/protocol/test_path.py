@@ -97,6 +97,8 @@ def test_a_peers_candidates_are_checked_before_use() -> None:
         messages.Candidate(HOST, "224.0.0.1", 5),
         messages.Candidate(HOST, "no address", 5),
         messages.Candidate(HOST, "2001:db8::1", 5),
+        messages.Candidate(RELAY, "192.0.2.2", 5),
+        messages.Candidate(STREAM_RELAY, "192.0.2.3", 5),
     ]
     assert candidates_from(told) == [
         Candidate(HOST, Endpoint("192.0.2.1", 5)),

@@ -44,6 +44,23 @@ def test_what_is_no_proxy_is_refused(text: str) -> None:
         parse_proxy(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://anna:secret/of/mine@proxy:80",
+        "http://anna:secret\uff1aof mine@proxy:80",
+        "http://anna:secret[of mine@proxy:80",
+        "http://secret:x@[secret]:80",
+        "anna:secret@proxy:secret",
+    ],
+)
+def test_what_is_said_of_a_wrong_proxy_holds_no_password(text: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_proxy(text)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
 @given(st.text(max_size=100))
 def test_nothing_but_a_proxy_comes_out(text: str) -> None:
     with suppress(ValueError):
