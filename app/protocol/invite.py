@@ -100,7 +100,7 @@ def checked_host(text: str) -> str:
     labels = name.split(".")
     # A last label of digits alone would be read as an IPv4 address by some resolvers (WHATWG URL, section 3.5).
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
-        raise InviteError(f"invite: {text[:64]!r} is no host name or IP address")
+        raise InviteError(f"{text[:64]!r} is no host name or IP address")
     return name
 
 
@@ -113,7 +113,7 @@ def parse_host_and_port(text: str) -> tuple[str, int]:
     elif host.count(":") == 1:
         host, _, port = host.partition(":")
     if not (port.isascii() and port.isdecimal() and len(port) <= 5):
-        raise InviteError(f"invite: {port[:64]!r} is no port")
+        raise InviteError(f"{port[:64]!r} is no port")
     return checked_host(host), _checked_port(int(port))
 
 
@@ -121,13 +121,13 @@ def _host_of_link(text: str) -> str:
     if not text.startswith("["):
         return checked_host(text)
     if ":" not in text:
-        raise InviteError(f"invite: {text!r} is no IPv6 address")
+        raise InviteError(f"{text!r} is no IPv6 address")
     return checked_host(text[1:-1])
 
 
 def _checked_port(port: int) -> int:
     if not 0 < port <= 65_535:
-        raise InviteError("invite: the port must be 1 to 65535")
+        raise InviteError("the port must be 1 to 65535")
     return port
 
 

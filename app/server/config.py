@@ -20,7 +20,7 @@ from msgspec import Meta, Struct
 from app.base.atomic_file import write_atomically
 from app.base.resources import resource_folder
 from app.platform.paths import private_folder, state_folder
-from app.protocol.invite import InviteError, checked_host
+from app.protocol.invite import checked_host
 from app.protocol.keys import MAX_PEM, IdentityKey, KeyFormatError
 from app.protocol.messages import MAX_RELAYS
 from app.protocol.names import checked_name
@@ -217,18 +217,23 @@ def _check_values(config: Config) -> None:
     try:
         parse_pool(config.server.pool)
         checked_name(config.server.name)
-        for host in (*config.server.listen, *([config.metrics.host] if config.metrics else [])):
-            ip_address(host)
-        config.web.check()
+        _check_hosts(*config.server.listen, *([config.metrics.host] if config.metrics else []))
+        config.web.check(config.server.port)
         for relay in config.relays:
             checked_host(relay.host)
             parse_secret(relay.secret)
-    except (PoolError, RemoteProtocolError, InviteError, SecretError) as error:
+    except (PoolError, RemoteProtocolError, SecretError, ValueError) as error:
         raise ConfigError(str(error)) from None
-    except ValueError as error:
-        raise ConfigError(f"listen: {error}") from None
     if len({relay.number for relay in config.relays}) < len(config.relays):
         raise ConfigError("relays: each needs a number of its own")
+
+
+def _check_hosts(*hosts: str) -> None:
+    try:
+        for host in hosts:
+            ip_address(host)
+    except ValueError as error:
+        raise ValueError(f"listen: {error}") from None
 
 
 def _configuration_text(name: str, pool: str, port: int, public_host: str) -> str:
@@ -238,7 +243,7 @@ def _configuration_text(name: str, pool: str, port: int, public_host: str) -> st
         name=_toml_text(name),
         pool=_toml_text(pool),
         port=port,
-        web_port=443 if port else 0,
+        web_port={0: 0, 443: 8443}.get(port, 443),
         next_port=port + 1 if 0 < port < 65_535 else 0,
         public_host=_toml_text(public_host),
     )

@@ -91,7 +91,7 @@ class MediationServer:
                 self.metrics_port = await self._endpoint.start(metrics.host, metrics.port)
         except OSError as error:
             await self.stop()
-            raise ConfigError(f"a port can't be opened: {error}") from error
+            raise ConfigError(f"a port can't be opened: {error.strerror or error}") from error
         self._tasks.start("presence record", self._record_presence(self._directory))
         logger.info(
             "server runs: TCP port %d, web port %d, reflector on UDP %s, pool %s, key %s",

@@ -24,9 +24,10 @@ def bound_socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.setblocking(False)
         bound.bind((host, port))
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        name = "TCP" if kind == socket.SOCK_STREAM else "UDP"
+        raise OSError(error.errno, f"{name} port {port} of {host}: {error.strerror}") from error
     return bound
 
 
@@ -49,7 +50,7 @@ def open_on_all(hosts: Iterable[str], port: int, open_one: Callable[[str, int], 
             if not lacks_address_family(error):
                 raise
             missing = error
-            logger.warning("not listening on %s: %s", host, error.strerror)
+            logger.warning("not listening: %s", error.strerror)
     if missing is not None and not opened:
         raise missing
     return port

@@ -41,12 +41,14 @@ class WebTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     key: str = ""
     """PEM files; without them the server makes its own certificate."""
 
-    def check(self) -> None:
-        """Raises ValueError for values that can't be used together."""
+    def check(self, other_port: int) -> None:
+        """Raises ValueError for values that can't be used together; `other_port` is the TCP port of all else."""
         for host in self.listen:
             ip_address(host)
         if bool(self.certificate) != bool(self.key):
             raise ValueError("web: certificate and key belong together")
+        if self.enabled and self.port == other_port != 0:
+            raise ValueError(f"web: TCP port {self.port} is the one without TLS: choose another, or `enabled = false`")
 
 
 def open_web(entrance: Entrance, table: WebTable, folder: Path, hosts: tuple[str, ...], public_host: str) -> int:

@@ -60,7 +60,13 @@ def test_an_unusable_host_is_refused_before_anything_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["init", "--folder", str(tmp_path), "--host", "not a host"]) == 1
-    assert "buri relay: " in capsys.readouterr().err
+    assert capsys.readouterr().err == "buri relay: 'not a host' is no host name or IP address\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_port_can_not_be_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert init(tmp_path, "--port", "443") == 1
+    assert "web: TCP port 443" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

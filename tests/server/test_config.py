@@ -85,6 +85,7 @@ def test_the_relays_secret_is_made_once_for_its_user_alone(tmp_path: Path) -> No
         (SMALLEST + "port = 'x'", "port"),
         (SMALLEST + "port = 70000", "port"),
         (SMALLEST + "colour = 'red'", "colour"),
+        (SMALLEST + "port = 443", "web: TCP port 443"),
         (SMALLEST + "listen = ['localhost']", "listen"),
         (SMALLEST + "[limits]\nconections = 1", "conections"),
         (SMALLEST + "[policy]\nregistration = 'maybe'", "registration"),

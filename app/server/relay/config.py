@@ -65,9 +65,7 @@ class RelayFolder:
         """The configuration. Raises ConfigError."""
         config = read_toml(self.config_file, RelayConfig, f"there is no relay in {self.path}: `buri relay init`")
         try:
-            for host in (*config.relay.listen, *([config.metrics.host] if config.metrics else [])):
-                ip_address(host)
-            config.web.check()
+            _check_values(config)
         except ValueError as error:
             raise ConfigError(f"{self.config_file}: {error}") from None
         return config
@@ -89,10 +87,20 @@ class RelayFolder:
         template = (resource_folder() / "server" / "relay.toml").read_text("utf-8")
         enabled = "true" if web_port else "false"
         text = Template(template).substitute(port=port, web_port=web_port or WEB_PORT, web_enabled=enabled)
-        parse_toml(text.encode(), RelayConfig)
+        try:
+            _check_values(parse_toml(text.encode(), RelayConfig))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         try:
             private_folder(self.path)
             make_secret(self.secret_file)
             write_atomically(self.config_file, text.encode(), mode=0o600)
         except OSError as error:
             raise ConfigError(f"{self.path} can't be written: {error.strerror}") from error
+
+
+def _check_values(config: RelayConfig) -> None:
+    """What the types can't say. Raises ValueError."""
+    for host in (*config.relay.listen, *([config.metrics.host] if config.metrics else [])):
+        ip_address(host)
+    config.web.check(config.relay.port)

@@ -55,7 +55,7 @@ class RelayService:
                 self.metrics_port = await self._endpoint.start(metrics.host, metrics.port)
         except OSError as error:
             await self.stop()
-            raise ConfigError(f"a port can't be opened: {error}") from error
+            raise ConfigError(f"a port can't be opened: {error.strerror or error}") from error
         logger.info("relay runs: UDP and TCP port %d, web port %d", self.port, self.web_port)
 
     def _open_port(self, host: str, port: int) -> int:
