@@ -153,11 +153,6 @@ class RelayClient:
         """The peer is not reached over this endpoint any more; the relay forgets idle pairs by itself."""
         self._bindings.pop(peer, None)
 
-    def relay_of(self, peer: Address) -> int:
-        """The relay id by which the peer was last reached, 0 if it was not."""
-        binding = self._bindings.get(peer)
-        return 0 if binding is None else binding.relay
-
     # --- the verbs
 
     def receive_datagram(self, data: bytes, now: float) -> None:

@@ -77,6 +77,12 @@ class Side:
         return [event.relay for event in self.events if isinstance(event, Bound)]
 
 
+def relay_of(client: RelayClient, peer: Address) -> int:
+    """The relay id by which the peer was last reached, 0 if it was not."""
+    binding = client._bindings.get(peer)
+    return 0 if binding is None else binding.relay
+
+
 class Relay:
     """A real relay's rules, with the clients' datagrams brought to it and back after some time, or lost."""
 
@@ -129,8 +135,8 @@ def bound_pair() -> tuple[Relay, Side, Side]:
 
 def test_both_sides_learn_one_relay_id() -> None:
     _, one, other = bound_pair()
-    assert set(one.bound()) == set(other.bound()) == {one.client.relay_of(PEER)}
-    assert one.client.relay_of(PEER) >= MIN_RELAY_ID
+    assert set(one.bound()) == set(other.bound()) == {relay_of(one.client, PEER)}
+    assert relay_of(one.client, PEER) >= MIN_RELAY_ID
     assert any(isinstance(event, Measured) for event in one.events)
     assert one.client.next_deadline() is None, "nothing is sent while nothing is to be done"
 
@@ -165,14 +171,14 @@ def test_a_mute_relay_is_told_once_and_left_in_peace_after_a_while() -> None:
 
 def test_after_a_restart_of_the_relay_both_are_bound_anew() -> None:
     relay, one, other = bound_pair()
-    before = one.client.relay_of(PEER)
+    before = relay_of(one.client, PEER)
     relay.run(REBIND_PAUSE)
     relay.restart()
     for side in (one, other):
         side.way.inbox.append(encode(RelayUnknown(before)))
     relay.run(0.5)
-    assert one.client.relay_of(PEER) == other.client.relay_of(PEER) != before
-    assert one.bound()[-1] == one.client.relay_of(PEER)
+    assert relay_of(one.client, PEER) == relay_of(other.client, PEER) != before
+    assert one.bound()[-1] == relay_of(one.client, PEER)
 
 
 def test_a_relay_that_restarts_slowly_is_found_within_a_second_of_its_return() -> None:
@@ -193,13 +199,13 @@ def test_hints_of_somebody_else_make_no_more_than_one_new_binding_a_second() -> 
     relay.run(REBIND_PAUSE)
     relay.words.clear()
     for _ in range(100):
-        one.way.inbox.append(encode(RelayUnknown(one.client.relay_of(PEER))))
+        one.way.inbox.append(encode(RelayUnknown(relay_of(one.client, PEER))))
         one.way.inbox.append(encode(RelayUnknown(MIN_RELAY_ID + 5)))
         one.way.inbox.append(encode(RelayRefused(secrets.token_bytes(8), RelayRefusal.WRONG_TOKEN)))
     relay.run(0.5)
     assert len(relay.words) == 1
     assert one.client.counters["relay-word-unexpected"] >= 298
-    assert one.client.relay_of(PEER)
+    assert relay_of(one.client, PEER)
 
 
 def test_an_old_cookie_is_replaced_before_it_is_refused() -> None:
@@ -224,15 +230,15 @@ def test_a_token_of_another_server_is_told_and_tried_no_more() -> None:
 
 def test_peers_are_bound_apart_from_each_other() -> None:
     relay, one, _ = bound_pair()
-    first = one.client.relay_of(PEER)
+    first = relay_of(one.client, PEER)
     third = Side(relay, 3)
     one.client.bind(OTHER_PEER, ticket(0, bytes([1] * 16)), relay.now)
     third.client.bind(PEER, ticket(1, bytes([1] * 16)), relay.now)
     relay.run(0.5)
-    assert one.client.relay_of(OTHER_PEER) == third.client.relay_of(PEER) != first
+    assert relay_of(one.client, OTHER_PEER) == relay_of(third.client, PEER) != first
     one.client.release(PEER)
-    assert one.client.relay_of(PEER) == 0
-    assert one.client.relay_of(OTHER_PEER)
+    assert relay_of(one.client, PEER) == 0
+    assert relay_of(one.client, OTHER_PEER)
 
 
 def test_a_forged_answer_binds_nothing() -> None:
@@ -249,7 +255,7 @@ def test_a_forged_answer_binds_nothing() -> None:
     forged = RelayBound(bind.nonce, MIN_RELAY_ID, True, bound_mac(bytes(32), bind.nonce, MIN_RELAY_ID, True))
     one.client.receive_datagram(encode(forged), START)
     assert one.client.counters["relay-word-not-authentic"] == 1
-    assert one.client.relay_of(PEER) == 0
+    assert relay_of(one.client, PEER) == 0
 
 
 Step = Callable[[RelayClient, float], object]
@@ -273,6 +279,6 @@ def test_whatever_comes_it_stays_quiet_and_bound_to_nothing(datagrams: list[byte
         now += wait
         client.handle_deadline(now)
         sent += len(client.datagrams_to_send())
-    assert client.relay_of(PEER) == 0
+    assert relay_of(client, PEER) == 0
     assert sent <= 2 * len(INTERVALS)
     assert not any(isinstance(event, Bound | Measured) for event in iter(client.next_event, None))

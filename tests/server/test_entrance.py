@@ -217,4 +217,4 @@ def test_a_server_makes_its_certificate_once_for_itself_alone(tmp_path: Path) ->
 def test_tables_that_contradict_themselves_are_refused() -> None:
     for table in (WebTable(certificate="a.pem"), WebTable(key="a.key"), WebTable(listen=("everywhere",))):
         with pytest.raises(ValueError, match=r"."):
-            table.check()
+            table.check(12_975)
