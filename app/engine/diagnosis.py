@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from app.engine.nat import describe_router, mapping_behaviour, of_family
+from app.engine.relays import RelayReach
 from app.engine.state import (
     EngineState,
     Finding,
     HelperStatus,
+    MappingStatus,
     NetworkStatus,
     PeerDetails,
     PeerStatus,
+    PortMappingView,
     Problem,
     Protection,
     ServerStatus,
@@ -27,12 +30,13 @@ def diagnose(
     hosts: Sequence[Endpoint],
     peers: Sequence[PeerDetails],
     guessed: Sequence[Endpoint] = (),
+    relays: Sequence[RelayReach] = (),
 ) -> tuple[Finding, ...]:
     """The findings. `seen` is what each reflector saw, `hosts` the interfaces' endpoints.
 
     `guessed` is where peers are told to look for this computer from outside though no reflector says so.
     """
-    ways = _addresses(hosts), _outside(seen, guessed), _router(seen, hosts)
+    ways = _addresses(hosts), _outside(seen, guessed, relays), _router(seen, hosts, state.port_mapping)
     return (
         _server(state),
         _helper(state),
@@ -75,7 +79,7 @@ def _addresses(hosts: Sequence[Endpoint]) -> Finding:
     return Finding("addresses", False, "No network interface has an address.", "Connect this computer to a network.")
 
 
-def _outside(seen: Mapping[Endpoint, Endpoint], guessed: Sequence[Endpoint]) -> Finding:
+def _outside(seen: Mapping[Endpoint, Endpoint], guessed: Sequence[Endpoint], relays: Sequence[RelayReach]) -> Finding:
     sayings = []
     if seen:
         sayings.append("Seen from outside as " + ", ".join(map(str, dict.fromkeys(seen.values()))) + ".")
@@ -84,19 +88,29 @@ def _outside(seen: Mapping[Endpoint, Endpoint], guessed: Sequence[Endpoint]) -> 
         sayings.append(
             f"The server stands behind the same router, so peers are told {places}: right if it keeps ports."
         )
+    relay = next((each.place for each in relays if each.stream is not None), "")
+    if relay and not seen:
+        sayings.append(
+            f"No answer came over UDP, so peers outside are reached through the relay {relay} over TCP, only slower. "
+            "To reach them directly, UDP must get out."
+        )
     if sayings:
         return Finding("outside", True, " ".join(sayings))
     return Finding(
         "outside",
         False,
         "No reflector of the server outside this computer answered over UDP.",
-        "Let UDP out to the server's ports, or only peers in the same local network can be reached. If the server runs "
-        "on this computer or beside it, name the address under which others reach it: `buri up --public-host ADDRESS`.",
+        "Let UDP, or at least TCP, out to the server's ports: without a way to its relay only peers in the same local "
+        "network can be reached. If the server runs on this computer or beside it, name the address under which others "
+        "reach it: `buri up --public-host ADDRESS`.",
     )
 
 
-def _router(seen: Mapping[Endpoint, Endpoint], hosts: Sequence[Endpoint]) -> Finding:
+def _router(seen: Mapping[Endpoint, Endpoint], hosts: Sequence[Endpoint], port_mapping: PortMappingView) -> Finding:
     message = ". ".join(line[:1].upper() + line[1:] for line in describe_router(seen, hosts)) + "."
+    if port_mapping.status is MappingStatus.MAPPED:
+        opened = f"It opened the port {port_mapping.outside} by {port_mapping.protocol}, where all reach this computer."
+        return Finding("router", True, f"{message} {opened}")
     if not mapping_behaviour(of_family(seen, ipv6=False), hosts).is_hard:
         return Finding("router", True, message)
     remedy = (

@@ -55,8 +55,9 @@ class DiagnosisFacade:
         """What the engine finds about itself, most basic first, without secrets."""
         with suppress(EngineError):
             await self._peers.reflectors.ask()
-        reflectors = self._peers.reflectors
-        return diagnose(self.state, reflectors.seen, self._host_endpoints(), self._all_details(), reflectors.guessed)
+        reflectors, relays = self._peers.reflectors, self._peers.relays
+        hosts, details = self._host_endpoints(), self._all_details()
+        return diagnose(self.state, reflectors.seen, hosts, details, reflectors.guessed, relays.reach)
 
     async def report(self) -> str:
         """Everything that helps to find out why something does not work, without secrets, fit to be shown around."""

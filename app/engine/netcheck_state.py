@@ -103,6 +103,8 @@ class RelayView:
     """Round-trip time over UDP in seconds."""
     stream: float | None = None
     """The same over a stream."""
+    stream_tried: bool = False
+    """A stream is opened only to a relay that is needed and not reached over UDP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +125,4 @@ class Netcheck:
     path_mtu: int | None = None
     """The largest IP packet that gets through to the server; None if that was not told."""
     own_socket: bool = False
-    """No engine runs, so the mapping is that of a socket made for this; a router may treat another differently."""
+    """What is told of routers is how they treat a socket made for this, not the engine's own."""

@@ -79,6 +79,7 @@ class RelayReach(NamedTuple):
     """Host and port as the server names them."""
     udp: float | None
     stream: float | None
+    stream_tried: bool
 
 
 @dataclass(slots=True)
@@ -111,6 +112,10 @@ class _Relay:
     @property
     def udp_time(self) -> float | None:
         return min((time for access, time in self.times.items() if access != self.stream), default=None)
+
+    @property
+    def stream_time(self) -> float | None:
+        return None if self.stream is None else self.times.get(self.stream)
 
     def best(self) -> Endpoint | None:
         """The access to use: UDP rather than a stream, then the nearest; one that is mute if there is no other."""
@@ -295,8 +300,7 @@ class Relays:
     def reach(self) -> tuple[RelayReach, ...]:
         """All relays and how far they are."""
         return tuple(
-            RelayReach(each.place, each.udp_time, None if each.stream is None else each.times.get(each.stream))
-            for each in self._relays.values()
+            RelayReach(each.place, each.udp_time, each.stream_time, each.streaming) for each in self._relays.values()
         )
 
     @property

@@ -3,17 +3,21 @@
 from dataclasses import replace
 
 from app.engine.diagnosis import diagnose
+from app.engine.relays import RelayReach
 from app.engine.state import (
     CandidateView,
     EngineState,
     HelperStatus,
     HelperView,
+    MappingProtocol,
+    MappingStatus,
     NetworkStatus,
     NetworkView,
     PathKind,
     PeerDetails,
     PeerStatus,
     PeerView,
+    PortMappingView,
     Problem,
     Protection,
     ServerStatus,
@@ -93,6 +97,23 @@ def test_without_the_helper_only_the_helper_is_to_blame() -> None:
     state = EngineState(server=ServerView(ServerStatus.ONLINE), helper=HelperView(HelperStatus.ABSENT, problem=PROBLEM))
     findings = diagnose(state, {}, [], [])
     assert [(each.name, each.remedy) for each in findings if not each.ok] == [("helper", "Mend it.")]
+
+
+def test_where_udp_is_blocked_a_relay_over_tcp_is_good_enough() -> None:
+    state = EngineState(server=ServerView(ServerStatus.ONLINE), helper=HelperView(HelperStatus.UP))
+    reached, mute = RelayReach("203.0.113.2:12975", None, 0.08, True), RelayReach("203.0.113.2:12975", None, None, True)
+    findings = {each.name: each for each in diagnose(state, {}, [HOST], [], relays=[reached])}
+    assert findings["outside"].ok
+    assert "through the relay 203.0.113.2:12975 over TCP" in findings["outside"].message
+    assert not {each.name: each for each in diagnose(state, {}, [HOST], [], relays=[mute])}["outside"].ok
+
+
+def test_a_hard_router_that_opened_a_port_is_no_trouble() -> None:
+    mapping = PortMappingView(MappingStatus.MAPPED, MappingProtocol.PCP, "192.168.1.254", "192.0.3.11:38924")
+    state = EngineState(helper=HelperView(HelperStatus.UP), port_mapping=mapping)
+    findings = {each.name: each for each in diagnose(state, {REFLECTOR: OUTSIDE, SECOND: OTHER}, [HOST], [])}
+    assert findings["router"].ok
+    assert "It opened the port 192.0.3.11:38924 by PCP" in findings["router"].message
 
 
 def test_what_peers_are_told_of_the_host_of_the_server_is_a_guess_and_called_one() -> None:
