@@ -48,7 +48,7 @@ def text(check: Netcheck) -> str:
     lines = [verdict.title, f"  {verdict.message}", f"  \N{RIGHTWARDS ARROW} {verdict.remedy}", ""]
     lines += [f"  {each}" for each in described(check)]
     if check.own_socket:
-        lines += ["", "No engine was asked; a router may treat its socket differently."]
+        lines += ["", "Tried out with sockets made for this; a router may treat the engine's own differently."]
     return "\n".join(map(printable, lines))
 
 

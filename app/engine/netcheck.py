@@ -80,7 +80,7 @@ def judged(survey: Survey) -> Netcheck:
         tuple(survey.routes),
         tuple(survey.relays),
         min(mtus, default=None),
-        own_socket=not survey.seen,
+        own_socket=not survey.hosts or (not survey.seen and any(each.seen for each in survey.probes)),
     )
 
 
@@ -121,6 +121,8 @@ def _verdict(survey: Survey, routers: Sequence[RouterView]) -> tuple[str, Grade,
         return _verdict_without_udp(survey, routers)
     outside: dict[str, object] = {"outside": router.outside[0]}
     if router.mapping.is_hard:
+        if survey.port_mapping.status is MappingStatus.OFF:
+            return "netcheck-hard-not-asked", Grade.HARD, {}
         port = survey.hosts[0].port if survey.hosts else 0
         return ("netcheck-hard", Grade.HARD, {"port": port}) if port else ("netcheck-hard-here", Grade.HARD, {})
     if router.mapping is MappingBehaviour.UNKNOWN:
@@ -190,4 +192,4 @@ def _described_relay(relay: RelayView) -> str:
         for seconds, way in ((relay.udp, "UDP"), (relay.stream, "a stream"))
         if seconds
     ]
-    return ", ".join(ways) or "not reached"
+    return ", ".join(ways) or ("no answer" if relay.stream_tried else "no answer over UDP, not tried over a stream")

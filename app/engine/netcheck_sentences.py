@@ -9,6 +9,11 @@ _OPEN_A_PORT = (
     "To be reached directly by all, turn on PCP, NAT-PMP or UPnP in the router, or let it forward UDP port {port} to "
     "this computer."
 )
+_HARD_TITLE = "Direct connections work with most people, and are relayed with some."
+_HARD = (
+    "The router here shows this computer to each destination under another port. With people behind an easier router "
+    "a direct path takes some seconds to find; with people behind one of the same kind all is relayed."
+)
 
 NETCHECK_SENTENCES: Final = {
     "netcheck-open": Sentences(
@@ -22,17 +27,14 @@ NETCHECK_SENTENCES: Final = {
         "are harder it may take some seconds, or be relayed.",
         "Nothing needs to be done.",
     ),
-    "netcheck-hard": Sentences(
-        "Direct connections work with most people, and are relayed with some.",
-        "The router here shows this computer to each destination under another port. With people behind an easier "
-        "router a direct path takes some seconds to find; with people behind one of the same kind all is relayed.",
-        _OPEN_A_PORT,
-    ),
+    "netcheck-hard": Sentences(_HARD_TITLE, _HARD, _OPEN_A_PORT),
     "netcheck-hard-here": Sentences(
-        "Direct connections work with most people, and are relayed with some.",
-        "The router here shows this computer to each destination under another port. With people behind an easier "
-        "router a direct path takes some seconds to find; with people behind one of the same kind all is relayed.",
-        "To be reached directly by all, turn on PCP, NAT-PMP or UPnP in the router.",
+        _HARD_TITLE, _HARD, "To be reached directly by all, turn on PCP, NAT-PMP or UPnP in the router."
+    ),
+    "netcheck-hard-not-asked": Sentences(
+        _HARD_TITLE,
+        _HARD,
+        "To be reached directly by all, let Buri ask the router to open a port: `buri port-mapping on`.",
     ),
     "netcheck-one-reflector": Sentences(
         "Direct connections may work.",
@@ -56,7 +58,7 @@ NETCHECK_SENTENCES: Final = {
         "The server can't be reached from here.",
         "Neither UDP nor any kind of stream got through to {server}.",
         "Check the internet connection. In a company's network, ask for the address of its HTTP proxy and give it to "
-        "Buri.",
+        "Buri: `buri proxy set HOST:PORT`.",
         _NO_ANSWER,
     ),
     "netcheck-no-network": Sentences(

@@ -6,6 +6,7 @@ from app.engine.sentences import ExitKind, Sentences
 
 _NO_ANSWER, _REFUSED = ExitKind.NO_ANSWER, ExitKind.REFUSED
 _SET = "`buri proxy set HOST:PORT`"
+_SET_WITH_USER = "`buri proxy set HOST:PORT --user NAME`"
 
 PROXY_SENTENCES: Final = {
     "proxy-unreachable": Sentences(
@@ -17,13 +18,13 @@ PROXY_SENTENCES: Final = {
     "proxy-wants-credentials": Sentences(
         "The proxy wants a user name and a password.",
         "{proxy} asks for: {reason}. Buri knows Basic and Digest.",
-        f"Give them with {_SET} --user NAME.",
+        f"Give them with {_SET_WITH_USER}.",
         _REFUSED,
     ),
     "proxy-refused-credentials": Sentences(
         "The proxy does not take this user name and password.",
         "{proxy} refused them. They are not shown to it again for ten minutes, so that it does not lock the account.",
-        f"Give the right ones with {_SET} --user NAME.",
+        f"Give the right ones with {_SET_WITH_USER}.",
         _REFUSED,
     ),
     "proxy-forbids": Sentences(

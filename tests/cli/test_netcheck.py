@@ -19,6 +19,7 @@ def test_the_verdict_comes_first_and_then_every_line() -> None:
     assert lines[0] == "The server can't be reached from here."
     assert lines[2].startswith("  → Check the internet connection.")
     assert "  port mapping: none" in lines
+    assert "`buri proxy set HOST:PORT`" in lines[2]
     assert not any("\x1b" in line for line in lines)
 
 

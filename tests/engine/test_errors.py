@@ -121,3 +121,8 @@ def test_a_name_that_is_a_trap_can_be_pasted_with_the_command_around_it() -> Non
     assert [shlex.split(each)[2:] for each in commands] == [["ben; rm -rf ~ `id`"]] * 2
     remedy = engine_error("password-needed", name="lan party").remedy
     assert remedy == "Join with `buri join 'lan party' -` and type it."
+
+
+def test_a_command_stands_between_its_marks_as_a_whole() -> None:
+    for code, sentences in SENTENCES.items():
+        assert "` --" not in sentences.remedy, code

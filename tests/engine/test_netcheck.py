@@ -63,6 +63,13 @@ def test_the_engines_own_socket_counts_where_there_is_one() -> None:
     assert not check.own_socket
 
 
+def test_whoever_switched_the_asking_for_ports_off_is_told_to_switch_it_on() -> None:
+    off = PortMappingView(MappingStatus.OFF)
+    check = judged(survey(seen={FIRST: OUTSIDE, SECOND: OTHER}, hosts=[HOST], port_mapping=off))
+    assert check.grade is Grade.HARD
+    assert "buri port-mapping on" in check.verdict.remedy
+
+
 def test_a_hard_router_without_an_engine_names_no_port() -> None:
     check = judged(survey(probes=[Probed(HOST, {FIRST: OUTSIDE, SECOND: OTHER}, False, None, None)]))
     assert (check.grade, check.verdict.code) == (Grade.HARD, "netcheck-hard-here")
@@ -86,6 +93,7 @@ def test_without_udp_all_is_relayed_over_the_first_route_that_works() -> None:
     check = judged(survey(probes=[silent], routes=routes))
     assert (check.grade, check.verdict.code) == (Grade.RELAYED, "netcheck-relayed")
     assert "Over WebSocket" in check.verdict.message
+    assert not judged(survey(probes=[silent], hosts=[HOST])).own_socket, "the engine's got no answer either"
     assert judged(survey(probes=[silent], routes=routes[:1])).verdict.code == "netcheck-blocked"
     assert judged(survey(probes=[])).verdict.code == "netcheck-no-network"
 
@@ -103,6 +111,7 @@ def test_every_line_says_what_it_is_about() -> None:
         [RelayView("far:1"), RelayView("stream:1", None, 0.02), RelayView("near:1", 0.01), RelayView("mid:1", 0.03)]
     )
     assert [each.place for each in relays] == ["near:1", "mid:1", "stream:1", "far:1"]
+    assert described(judged(survey(relays=[RelayView("mute:1", stream_tried=True)])))[-2] == "relay: mute:1: no answer"
     check = judged(survey(relays=relays, routes=[RouteView("TCP", True, 0.012), RouteView("WebSocket", False)]))
     assert described(check) == [
         "IPv4: UDP gets out, seen as 203.0.113.9:4000",
@@ -115,7 +124,7 @@ def test_every_line_says_what_it_is_about() -> None:
         "relay: near:1: 10 ms over UDP",
         "relay: mid:1: 30 ms over UDP",
         "relay: stream:1: 20 ms over a stream",
-        "relay: far:1: not reached",
+        "relay: far:1: no answer over UDP, not tried over a stream",
         "path MTU: 1500 bytes, as far as is known",
     ]
 
@@ -129,6 +138,7 @@ def test_every_verdict_can_be_reached(code: str) -> None:
         survey(port_mapping=MAPPED),
         survey(probes=[hard]),
         survey(probes=[hard], hosts=[HOST]),
+        survey(probes=[hard], port_mapping=PortMappingView(MappingStatus.OFF)),
         survey(probes=[silent]),
         survey(probes=[silent], routes=[RouteView("TCP", True)]),
         survey(probes=[]),

@@ -211,7 +211,8 @@ def _relay(relay: RelayView) -> RelayLine:
         return RelayLine(relay.place, latency(relay.udp), relay.udp)
     if relay.stream is not None:
         return RelayLine(relay.place, _("{time} over TCP").format(time=latency(relay.stream)), relay.stream)
-    return RelayLine(relay.place, _("no answer"), None)
+    words = _("no answer") if relay.stream_tried else _("no answer over UDP, not tried over TCP")
+    return RelayLine(relay.place, words, None)
 
 
 def as_text(told: Told) -> str:

@@ -40,6 +40,14 @@ REMEDIES: Final[dict[str, str]] = {
     "proxy-not-a-proxy": _noted("Check the proxy's name and port in the preferences."),
     "proxy-script": _noted("Check its address in the preferences, or give the proxy itself by hand."),
     "proxy-not-valid": _noted("Proxies for HTTP are supported, those for SOCKS are not."),
+    "netcheck-hard-not-asked": _noted(
+        "To be reached directly by all, let Buri ask the router to open a port; that is switched off in the "
+        "preferences, under Connection."
+    ),
+    "netcheck-blocked": _noted(
+        "Check the internet connection. In a company's network, ask for the address of its HTTP proxy and give it in "
+        "the preferences, under Connection."
+    ),
     "not-logged-in": _noted("Switch Buri on with the switch at the top of the window."),
     "helper-missing": _noted("Start the helper. It needs an administrator's consent."),
     "helper-lost": _noted("Buri starts it again by itself. If it stays away, look at the diagnostics report."),
