@@ -201,7 +201,10 @@ def _fetch(router: str, port: int, request: bytes) -> bytes:
     with socket.create_connection((router, port), CONNECT_PATIENCE) as connection:
         connection.sendall(request)
         while len(answer) <= upnp.MAX_HEAD + upnp.MAX_DOCUMENT:
-            connection.settimeout(max(0.001, until - time.monotonic()))
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the router answers too slowly")
+            connection.settimeout(left)
             part = connection.recv(16_384)
             if not part:
                 break

@@ -86,7 +86,7 @@ class ProxyClient:
 
     async def connect(self, host: str, port: int) -> TcpStream:
         """A stream to `host` and `port`. Raises ProxyError."""
-        if _HOST.fullmatch(host) is None:
+        if not _is_host(host):
             raise self._error(ProxyFailure.NO_WAY, "it can't be asked for such a name")
         now = asyncio.get_running_loop().time
         if now() < self._refused_until:
@@ -159,6 +159,14 @@ class ProxyClient:
 
     def _error(self, failure: ProxyFailure, reason: str) -> ProxyError:
         return ProxyError(self._proxy, failure, reason)
+
+
+def _is_host(host: str) -> bool:
+    """Whether it fits in a request, and later in what TLS says of the server."""
+    try:
+        return _HOST.fullmatch(host) is not None and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def host_and_port(host: str, port: int) -> str:

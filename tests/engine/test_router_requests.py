@@ -6,8 +6,9 @@ The real `miniupnpd` is met in tests/lab/test_port_mapping.py.
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -20,6 +21,7 @@ from app.protocol.wire import Endpoint
 ROUTER = "127.0.0.1"
 OUTSIDE = "198.51.100.7"
 SERVICE = upnp.SERVICES[1]
+MAX_BODY = 1_000_000
 
 
 @contextmanager
@@ -55,6 +57,8 @@ class HomeRouter:
         self.opened: dict[int, str] = {}
         self.taken: set[int] = set()
         self.only_for_ever = False
+        self.drip = 0.0
+        """Seconds between two bytes of an answer."""
         self.answer: Callable[[bytes], tuple[int, bytes]] = self._answer
 
     def _answer(self, body: bytes) -> tuple[int, bytes]:
@@ -86,7 +90,10 @@ def http_of(router: HomeRouter) -> Iterator[int]:
             status, body = router.answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(OSError):
+                for start in range(0, len(body), 1 if router.drip else MAX_BODY):
+                    self.wfile.write(body[start : start + (1 if router.drip else MAX_BODY)])
+                    time.sleep(router.drip)
 
         def log_message(self, *_: object) -> None:
             """Nothing to say."""
@@ -181,6 +188,13 @@ def test_a_router_that_answers_nonsense_is_refused_with_a_reason(exits: ExitStac
     home = HomeRouter()
     home.answer = lambda _: answer
     with pytest.raises(RouterRefused, match=r"\w"):
+        upnp_router(exits, home).open(ROUTER, 5000, None)
+
+
+def test_a_router_that_answers_in_drops_is_given_up(exits: ExitStack) -> None:
+    home = HomeRouter()
+    home.drip, home.answer = 0.0001, lambda _: (200, b" " * upnp.MAX_DOCUMENT)
+    with pytest.raises(RouterRefused, match="too slowly|timed out"):
         upnp_router(exits, home).open(ROUTER, 5000, None)
 
 
