@@ -1,23 +1,29 @@
 """Several routes to one place, one after another with a head start each: the first whose greeting succeeds wins.
 
 That is RFC 8305 in spirit. A route is through only when the other side has answered in its own protocol, which `greet`
-finds out: firewalls let TCP connect and then swallow everything, and proxies answer in the server's place. Used by the
-engine and the carrier.
+finds out: firewalls let TCP connect and then swallow everything, and proxies answer in the server's place. A route at
+whose end nobody listens just now is tried again as long as others have not said a word: the server may be restarting.
+Used by the engine and the carrier.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from app.base.backoff import Backoff
 from app.base.streams import reason_of
+from app.transport.http_connect import ProxyError, ProxyFailure
 from app.transport.routes import Dialler, Route, Target
 from app.transport.stream import Stream
 
 HEAD_START = 0.3
 """Seconds that a route has before the next one is tried beside it."""
 MAX_ROUTES = 12
+AGAIN = Backoff(first=0.25, limit=3.0, factor=1.3)
+"""Between the tries of one route."""
 
 Greeting = TypeVar("Greeting")
 Greet = Callable[[Stream], Awaitable[Greeting]]
@@ -67,18 +73,26 @@ async def race(
 
 
 async def _first_through(group: asyncio.TaskGroup, runners: "Sequence[_Runner[Greeting]]") -> Winner[Greeting] | None:
-    waiting, running = list(runners), set[asyncio.Task[_Runner[Greeting]]]()
-    while waiting or running:
+    waiting, first_tries, further_tries = list(runners), set[_Try[Greeting]](), set[_Try[Greeting]]()
+    while waiting or first_tries:
         if waiting:
-            running.add(group.create_task(waiting.pop(0).run()))
-        head_start = HEAD_START if waiting else None
-        done, running = await asyncio.wait(running, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
-        through = next((winner for each in done if (winner := each.result().winner) is not None), None)
+            first_tries.add(group.create_task(waiting.pop(0).run()))
+        tries, head_start = first_tries | further_tries, HEAD_START if waiting else None
+        ended, running = await asyncio.wait(tries, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
+        through = next((winner for each in ended if (winner := each.result().winner) is not None), None)
         if through is not None:
-            for loser in running:
-                loser.cancel()
+            _cancel(running)
             return through
+        first_tries &= running
+        again = [runner for each in ended if (runner := each.result()).may_do_better]
+        further_tries = (further_tries & running) | {group.create_task(each.run_again()) for each in again}
+    _cancel(further_tries)
     return None
+
+
+def _cancel(tries: "set[_Try[Greeting]]") -> None:
+    for each in tries:
+        each.cancel()
 
 
 class _Runner(Generic[Greeting]):
@@ -90,8 +104,10 @@ class _Runner(Generic[Greeting]):
         self.failure: OSError | None = None
         self._dialler, self._target, self._greet = dialler, target, greet
         self._stream: Stream | None = None
+        self._tries = 0
 
     async def run(self) -> "_Runner[Greeting]":
+        self._tries += 1
         try:
             self._stream = await self._dialler.open(self._target, self.route)
             self.winner = Winner(self._stream, self.route, await self._greet(self._stream))
@@ -99,7 +115,23 @@ class _Runner(Generic[Greeting]):
             self.failure = error
         return self
 
+    async def run_again(self) -> "_Runner[Greeting]":
+        """After a pause."""
+        await asyncio.sleep(AGAIN.delay(self._tries - 1, random.random()))
+        self.end()
+        return await self.run()
+
+    @property
+    def may_do_better(self) -> bool:
+        """It failed because nobody listens there just now."""
+        if isinstance(self.failure, ProxyError):
+            return self.failure.failure is ProxyFailure.NO_WAY
+        return isinstance(self.failure, ConnectionRefusedError)
+
     def end(self) -> None:
         """Close what it has opened."""
         if self._stream is not None:
             self._stream.abort()
+
+
+_Try = asyncio.Task[_Runner[Greeting]]

@@ -2,16 +2,18 @@
 
 import asyncio
 import gc
+import socket
 import warnings
 from contextlib import suppress
 
 import pytest
 
 from app.base.tasks import Tasks
+from app.transport.http_connect import Proxy, ProxyError
 from app.transport.race import RoutesFailedError, race
 from app.transport.routes import Dialler, Route, Target, Way
 from app.transport.stream import Stream, StreamError
-from tests.transport.doors import HOST, Serve, door
+from tests.transport.doors import HOST, Door, Serve, door
 
 TCP, WEB = Route(Way.TCP), Route(Way.WEB)
 PATIENCE = 20.0
@@ -40,11 +42,19 @@ async def greet(stream: Stream) -> bytes:
 
 
 class Plain(Dialler):
-    """Takes the web port for a second one of TCP."""
+    """Takes the web port for a second one of TCP, and tells when nobody listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = asyncio.Event()
 
     async def open(self, target: Target, route: Route) -> Stream:
         port = target.port if route.way is Way.TCP else target.web_port
-        return await super().open(Target(target.host, port), TCP)
+        try:
+            return await super().open(Target(target.host, port), TCP)
+        except ConnectionRefusedError:
+            self.refused.set()
+            raise
 
 
 def test_the_first_route_that_answers_wins() -> None:
@@ -81,6 +91,43 @@ def test_where_no_route_is_through_each_says_why() -> None:
             await race(Plain(), Target(HOST, first.port), [], greet, PATIENCE)
 
     asyncio.run(story())
+
+
+def test_a_server_that_restarts_is_tried_again_while_other_routes_are_silent() -> None:
+    async def story() -> None:
+        dialler = Plain()
+        with socket.socket() as place:
+            place.bind((HOST, 0))
+            async with door(swallows) as silent, asyncio.TaskGroup() as group:
+                target = Target(HOST, place.getsockname()[1], silent.port)
+                racing = group.create_task(race(dialler, target, [TCP, WEB], greet, PATIENCE))
+                await dialler.refused.wait()
+                restarted = Door(answers)
+                async with await asyncio.start_server(restarted.accept, sock=place):
+                    won = await racing
+                    assert won.route == TCP
+                    won.stream.abort()
+                    await restarted.until_alone()
+
+    asyncio.run(story())
+
+
+def test_a_proxy_that_forbids_is_asked_once() -> None:
+    asked = []
+
+    async def forbids(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    async def story() -> None:
+        async with door(forbids) as proxy, door(swallows) as silent:
+            through = Route(Way.TCP, Proxy(HOST, proxy.port))
+            with pytest.raises(RoutesFailedError) as caught:
+                await race(Dialler(), Target(HOST, silent.port), [through, TCP], greet, 1.5)
+            assert isinstance(caught.value.failures[through], ProxyError)
+
+    asyncio.run(story())
+    assert len(asked) == 1
 
 
 def test_whenever_it_is_cancelled_no_stream_is_left() -> None:
