@@ -194,7 +194,7 @@ def test_a_router_that_answers_nonsense_is_refused_with_a_reason(exits: ExitStac
 def test_a_router_that_answers_in_drops_is_given_up(exits: ExitStack) -> None:
     home = HomeRouter()
     home.drip, home.answer = 0.0001, lambda _: (200, b" " * upnp.MAX_DOCUMENT)
-    with pytest.raises(RouterRefused, match="too slowly|timed out"):
+    with pytest.raises(RouterRefused, match=r"too slowly|timed out"):
         upnp_router(exits, home).open(ROUTER, 5000, None)
 
 
