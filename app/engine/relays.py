@@ -188,7 +188,7 @@ class Relays:
         for gone in relay.accesses.keys() - {*endpoints, relay.stream}:
             self._close_access(relay, gone)
         for each in endpoints:
-            relay.accesses.setdefault(each, RelayClient(each))
+            relay.accesses.setdefault(each, RelayClient())
         self._measure(relay, now)
         self._bind_all(relay, now)
         self._report()
@@ -241,7 +241,7 @@ class Relays:
         relay.stream = endpoint
         if endpoint is not None:
             now = self._clock()
-            relay.accesses[endpoint] = client = RelayClient(endpoint)
+            relay.accesses[endpoint] = client = RelayClient()
             client.measure(now)
             self._flush(relay, now)
 
@@ -359,7 +359,7 @@ class Relays:
 
     def _begin_anew(self, relay: _Relay) -> None:
         relay.times.clear()
-        relay.accesses = {each: RelayClient(each) for each in relay.accesses if each != relay.stream}
+        relay.accesses = {each: RelayClient() for each in relay.accesses if each != relay.stream}
         relay.stream, relay.was_reached, relay.mute = None, False, False
         for offer in self._offers.values():
             if offer.relay == relay.told.number:

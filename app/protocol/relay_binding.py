@@ -27,7 +27,7 @@ from app.protocol.relay import (
     encode,
     is_mac,
 )
-from app.protocol.wire import Address, Endpoint, RemoteProtocolError
+from app.protocol.wire import Address, RemoteProtocolError
 
 INTERVALS: Final = (0.3, 0.4, 0.5, 0.8, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0)
 """Seconds after each PING or BIND until it is repeated; after the last one there is a rest."""
@@ -116,8 +116,7 @@ class _Binding:
 class RelayClient:
     """One relay at one endpoint. `counters` names every word that was ignored and why."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
+    def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
         self._ping = _Repeated()
         self._pings: OrderedDict[bytes, float] = OrderedDict()

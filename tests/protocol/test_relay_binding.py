@@ -34,7 +34,7 @@ from app.protocol.relay_binding import (
     Ticket,
     TokenRefused,
 )
-from app.protocol.wire import MIN_RELAY_ID, Address, Endpoint
+from app.protocol.wire import MIN_RELAY_ID, Address
 from app.server.limits import RelayLimits
 from app.server.relay.bindings import Bindings
 
@@ -43,7 +43,6 @@ SECRET = bytes(range(32))
 PAIR = bytes(16)
 START = 1_000.0
 WALL = 1_700_000_000.0
-RELAY = Endpoint("203.0.113.9", 12_975)
 
 
 def ticket(side: int, pair: bytes = PAIR, secret: bytes = SECRET) -> Ticket:
@@ -67,7 +66,7 @@ class Side:
     """A client of the relay at one place of the internet."""
 
     def __init__(self, relay: "Relay", number: int) -> None:
-        self.client = RelayClient(RELAY)
+        self.client = RelayClient()
         self.way = Way(number)
         self.events: list[RelayEvent] = []
         self.relay = relay
@@ -272,7 +271,7 @@ words: st.SearchStrategy[RelayWord] = st.one_of(
 
 @given(st.lists(st.one_of(words.map(encode), st.binary(max_size=300)), max_size=40), st.floats(0, 5))
 def test_whatever_comes_it_stays_quiet_and_bound_to_nothing(datagrams: list[bytes], wait: float) -> None:
-    client, now, sent = RelayClient(RELAY), START, 0
+    client, now, sent = RelayClient(), START, 0
     client.bind(PEER, ticket(0), now)
     for data in datagrams:
         client.receive_datagram(data, now)
