@@ -34,6 +34,8 @@ OPENING_TIMEOUT = 10.0
 """Seconds until the first byte, with TLS and HTTP in front of it."""
 OUT_OF_SOCKETS = 1.0
 """Seconds without accepting when the system has no more descriptors."""
+MAX_RELAYED = 0.5
+"""Part of a server's connections that may be streams to its relay."""
 MAX_MEDIATION_BYTE = 0x10
 """A mediation stream begins with the length of HELO."""
 PAGE = "There is nothing to see here: this is a Buri server, for programs alone.\n"
@@ -105,6 +107,8 @@ class Entrance:
         self._handshakes = TokenBuckets(Rate.per_minute(limits.handshakes_per_minute), capacity=50_000)
         self._visits: set[_Visit] = set()
         self._half_open: set[_Visit] = set()
+        self._relayed: set[_Visit] = set()
+        """Those at the relay, where nobody logs in: in a server they leave room for those who do."""
         self._by_source: Counter[str] = Counter()
         self._refusals = 0
         self._doors: list[_Door] = []
@@ -197,6 +201,7 @@ class Entrance:
         accepted.close()
         self._visits.discard(visit)
         self._half_open.discard(visit)
+        self._relayed.discard(visit)
         self._by_source[visit.source] -= 1
         if not self._by_source[visit.source]:
             del self._by_source[visit.source]
@@ -231,6 +236,8 @@ class Entrance:
             handler = self._handler(first)
             if handler is None:
                 raise ConnectionError("it wants nothing that is known here")
+            if first.startswith(STREAM_MAGIC):
+                self._count_relayed(visit)
             await handler(Visitor(peer, stream, lambda: self._half_open.discard(visit)))
         except (OSError, TimeoutError) as error:
             self._counters.add("connections_cut")
@@ -258,6 +265,13 @@ class Entrance:
         self._by_source[peer.source] += 1
         visit.source = peer.source
         return stream, peer
+
+    def _count_relayed(self, visit: _Visit) -> None:
+        """Raises ConnectionError if there are too many of them."""
+        if self._mediation is not None and len(self._relayed) >= self._limits.connections * MAX_RELAYED:
+            self._counters.add("connections_refused_relayed")
+            raise ConnectionError("all the relay's streams are in use")
+        self._relayed.add(visit)
 
     def _handler(self, first: bytes) -> Handler | None:
         if not first:

@@ -153,6 +153,30 @@ def test_for_whom_there_is_no_room_hears_so_on_tcp_and_nothing_on_the_web() -> N
     play(story)
 
 
+def test_streams_to_the_relay_leave_room_for_those_who_log_in() -> None:
+    async def story() -> None:
+        async with house(RateLimits(connections=4)) as home:
+            target = Target(HOST, home.entrance.open(HOST, 0))
+            streams = [await Dialler().open(target, TCP) for _ in range(4)]
+            for stream in streams[:2]:
+                stream.write(b"\xb5")
+                assert await stream.read(10) == b"\xb5"
+            streams[2].write(b"\xb5")
+            assert await streams[2].read(10) == b""
+            assert home.counters.read()["connections_refused_relayed"] == 1
+            streams[3].write(b"\x00")
+            assert await streams[3].read(10) == b"\x00"
+            streams[0].abort()
+            await home.until("connections", 2)
+            streams.append(await Dialler().open(target, TCP))
+            streams[4].write(b"\xb5")
+            assert await streams[4].read(10) == b"\xb5"
+            for stream in streams:
+                stream.abort()
+
+    play(story)
+
+
 def test_behind_a_web_server_each_of_its_visitors_counts_for_itself() -> None:
     async def story() -> None:
         async with house(RateLimits(connections_per_source=1)) as home:
