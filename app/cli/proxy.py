@@ -37,7 +37,7 @@ def _request(wish: str, place: str | None, user: str | None, before: ProxyChoice
     password = password_from("-") if user else None
     if wish == "set" and place is not None:
         try:
-            proxy = parse_proxy(place)
+            proxy = parse_proxy(place, usual_port=0)
         except ValueError as error:
             raise CommandError(
                 ExitCode.USAGE, "proxy-not-valid", "This can't be a proxy.", f"{error}.", "Give it as HOST:PORT."

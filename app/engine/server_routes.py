@@ -9,7 +9,7 @@ mediation_client.py and carriers.py.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -186,8 +186,7 @@ def _with_credentials(proxy: Proxy, chosen: Chosen) -> Proxy:
 def unreachable(server: str, error: RoutesFailedError, search_problem: EngineError | None = None) -> EngineError:
     """What a person is told where no route leads to the server: of all reasons the one that can be mended."""
     failures = list(error.failures.values())
-    of_proxies = [each for each in failures if isinstance(each, ProxyError) and each.failure in _CODES]
-    if of_proxies:
+    if of_proxies := _told_of_proxies(error.failures):
         worst = min(of_proxies, key=lambda each: list(_CODES).index(each.failure))
         return engine_error(_CODES[worst.failure], proxy=worst.proxy, reason=worst.reason)
     if search_problem is not None:
@@ -195,5 +194,25 @@ def unreachable(server: str, error: RoutesFailedError, search_problem: EngineErr
     strange = next((each for each in failures if isinstance(each, StreamError)), None)
     if strange is not None and not any(isinstance(each, TimeoutError) for each in failures):
         return engine_error("server-protocol", reason=strange)
-    reason = reason_of(failures[0]) if failures else "there is no way"
-    return engine_error("server-unreachable", server=server, reason=reason)
+    return engine_error("server-unreachable", server=server, reason=_reason(failures))
+
+
+def _told_of_proxies(failures: Mapping[Route, OSError]) -> list[ProxyError]:
+    """What proxies have against us. Most forbid TCP to the server's own port: then what became of WebSocket counts."""
+    told = (
+        failures.get(Route(Way.WEB, route.proxy), failure) if _is_forbidden(failure) else failure
+        for route, failure in failures.items()
+    )
+    return [each for each in told if isinstance(each, ProxyError) and each.failure in _CODES]
+
+
+def _is_forbidden(failure: OSError) -> bool:
+    return isinstance(failure, ProxyError) and failure.failure is ProxyFailure.FORBIDDEN
+
+
+def _reason(failures: Sequence[OSError]) -> str:
+    """Somebody's answer tells more than silence."""
+    answered = next((each for each in failures if isinstance(each, ProxyError)), None)
+    if answered is not None:
+        return f"{answered.reason} from the proxy {answered.proxy}"
+    return reason_of(failures[0]) if failures else "there is no way"

@@ -21,6 +21,8 @@ MAX_ANSWER = 32_768
 MAX_TRIES = 4
 REFUSED_FOR = 600.0
 """Seconds for which refused credentials are not shown again: many companies lock accounts after a few mistakes."""
+PATIENCE = 3.0
+"""Seconds for a proxy to take a connection: less than a race has, so that the proxy is blamed and not the server."""
 _READ_SIZE = 4_096
 _HOST = re.compile(r"[0-9A-Za-z._:%-]{1,253}")
 """What stands in a request unchanged: names and addresses. A server may name a relay as it likes."""
@@ -93,7 +95,8 @@ class ProxyClient:
             raise self._error(ProxyFailure.REFUSED_CREDENTIALS, "a short while ago")
         for _ in range(MAX_TRIES):
             try:
-                stream = await self._open_stream(self._proxy.host, self._proxy.port)
+                async with asyncio.timeout(PATIENCE):
+                    stream = await self._open_stream(self._proxy.host, self._proxy.port)
             except OSError as error:
                 raise self._error(ProxyFailure.UNREACHABLE, reason_of(error)) from error
             try:

@@ -20,13 +20,13 @@ _VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _EXCEPTION_VARIABLES = ("no_proxy", "NO_PROXY")
 
 
-def parse_proxy(text: str) -> Proxy:
-    """A proxy as it is written down. Raises ValueError in words."""
+def parse_proxy(text: str, usual_port: int = 80) -> Proxy:
+    """A proxy as it is written down; `usual_port` if it names none, 0 if it must. Raises ValueError in words."""
     if len(text) > MAX_TEXT:
         raise ValueError("too long")
     try:
         parts = urlsplit(text.strip() if "://" in text else f"http://{text.strip()}")
-        port = 80 if parts.port is None else parts.port
+        port = usual_port if parts.port is None else parts.port
     except ValueError:  # which may say what stands in the place of a password
         raise ValueError("not of the form http://USER:PASSWORD@HOST:PORT, or its port is no number") from None
     if parts.scheme != "http":

@@ -56,7 +56,11 @@ def test_what_is_no_proxy_or_shows_a_password_is_refused(tmp_path: Path) -> None
         person = await world.person("anna", world.router())
         async with AsyncExitStack() as exits:
             anna = await Shell.open(person, world, exits)
-            for place, code in (("socks5://a:1", "proxy-not-valid"), ("http://a:b@c:1", "proxy-password-shown")):
+            for place, code in (
+                ("socks5://a:1", "proxy-not-valid"),
+                ("foo", "proxy-not-valid"),
+                ("http://a:b@c:1", "proxy-password-shown"),
+            ):
                 ended = await anna("proxy", "set", place, "--json")
                 assert (ended.code, ended.document["error"]["code"]) == (2, code)
 

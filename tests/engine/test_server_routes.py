@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.base.tasks import Tasks
+from app.engine.errors import EngineError
 from app.engine.proxy_choice import ProxyChoice, ProxyMode
 from app.engine.server_routes import Chosen, ServerRoutes, unreachable
 from app.engine.settings import MAX_LOCATIONS
@@ -155,13 +156,26 @@ def test_a_script_that_can_not_be_had_is_a_problem(tmp_path: Path) -> None:
     tell(story, Traveller())
 
 
-def failed(*failures: OSError) -> str:
+def why(*failures: OSError) -> EngineError:
     routes = (TCP, WEB, WEB_PROXY, TCP_PROXY)
-    return unreachable("server.example:12975", RoutesFailedError(dict(zip(routes, failures, strict=False)))).code
+    return unreachable("server.example:12975", RoutesFailedError(dict(zip(routes, failures, strict=False))))
 
 
-def proxy_error(failure: ProxyFailure) -> ProxyError:
-    return ProxyError(PROXY, failure, "HTTP 4xx")
+def failed(*failures: OSError) -> str:
+    return why(*failures).code
+
+
+def proxy_error(failure: ProxyFailure, reason: str = "HTTP 4xx") -> ProxyError:
+    return ProxyError(PROXY, failure, reason)
+
+
+def test_a_proxy_that_forbids_the_usual_port_is_not_blamed_for_a_server_that_is_away() -> None:
+    silent, forbidden = TimeoutError(), proxy_error(ProxyFailure.FORBIDDEN, "HTTP 403")
+    away = why(silent, silent, proxy_error(ProxyFailure.NO_WAY, "HTTP 503"), forbidden)
+    assert away.code == "server-unreachable"
+    assert "HTTP 503 from the proxy proxy.example:3128" in away.message
+    assert failed(silent, silent, silent, forbidden) == "server-unreachable"
+    assert failed(silent, silent, forbidden, forbidden) == "proxy-forbids"
 
 
 def test_of_all_reasons_the_one_is_told_that_can_be_mended() -> None:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.transport import http_connect
 from app.transport.http_connect import MAX_ANSWER, Proxy, ProxyClient, ProxyError, ProxyFailure
 from app.transport.routes import open_tcp
+from app.transport.stream import TcpStream
 from tests.transport.doors import HOST, door
 
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -178,6 +180,20 @@ def test_a_proxy_that_is_not_there_is_unreachable() -> None:
         assert caught.value.failure is ProxyFailure.UNREACHABLE
         assert "refused" in caught.value.reason
 
+    asyncio.run(story())
+
+
+def test_a_proxy_that_does_not_answer_at_all_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async def open_never(host: str, port: int) -> TcpStream:
+            await asyncio.Event().wait()
+            raise AssertionError((host, port))
+
+        with pytest.raises(ProxyError) as caught:
+            await ProxyClient(Proxy("192.0.2.1", 3128), open_never).connect("server.example", 443)
+        assert (caught.value.failure, caught.value.reason) == (ProxyFailure.UNREACHABLE, "no answer")
+
+    monkeypatch.setattr(http_connect, "PATIENCE", 0.01)
     asyncio.run(story())
 
 

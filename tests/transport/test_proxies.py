@@ -44,6 +44,12 @@ def test_what_is_no_proxy_is_refused(text: str) -> None:
         parse_proxy(text)
 
 
+def test_a_port_may_have_to_be_named() -> None:
+    assert parse_proxy("proxy:3128", usual_port=0).port == 3_128
+    with pytest.raises(ValueError, match="port"):
+        parse_proxy("proxy", usual_port=0)
+
+
 @pytest.mark.parametrize(
     "text",
     [
