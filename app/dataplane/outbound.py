@@ -138,9 +138,11 @@ class Outbound:
         self._handle(TEXT, len(packet) - VNET_HEADER.size)
         self.flush()
 
-    def session_ready(self, address: int, now: float) -> None:
-        """A session to `address` can send: what waited for it goes first."""
-        for packet in self._staging.release(address, now):
+    def peer_ready(self, address: int, now: float) -> None:
+        """A session to `address` can send, or it is heard again after a silence: what waited for that goes first."""
+        peer = self._peers.get(address)
+        unanswered = () if peer is None else peer.take_unanswered()
+        for packet in (*unanswered, *self._staging.release(address, now)):
             self.forward_packet(packet, now)
 
     def flush(self) -> None:
@@ -215,6 +217,8 @@ class Outbound:
             return
         else:
             word = self._prepare(session, start, length, transport, protocol, fields)
+            if session.peer.unanswered is not None and protocol == TCP:
+                session.peer.unanswered.append(self._whole(start, length))
             self._append(session, start, length, word)
 
     def _prepare(

@@ -62,7 +62,7 @@ class Side:
             interface,
             self.counters,
             notify,
-            self.outbound.session_ready,
+            self.outbound.peer_ready,
             (merges, merges),
         )
 
