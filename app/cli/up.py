@@ -168,10 +168,11 @@ async def _serve(arguments: Namespace, invite: Invite | None, profile: Profile, 
     try:
         await server.start()
         await engine.start()
-        engine.subscribe(_Reporter(as_json=arguments.json).report)
+        end_reports = engine.subscribe(_Reporter(as_json=arguments.json).report)
         if invite is not None and invite.network is not None:
             tasks.start("join by invite", _join(engine, invite, as_json=arguments.json))
         await stop.wait()
+        end_reports()  # that the end logs out is no news
     finally:
         await tasks.close()
         await server.stop()

@@ -44,7 +44,8 @@ class Running:
 
     async def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        await self.process.communicate()
+        out, _ = await self.process.communicate()
+        self.told += map(json.loads, out.splitlines())
         return self.process.returncode or 0
 
 
@@ -95,6 +96,9 @@ def test_it_starts_with_an_invite_and_again_without(tmp_path: Path) -> None:
             assert running.told[0]["problem"]["code"] == "helper-missing"
             assert (await place.buri("create", NETWORK)).code == 0
             assert await running.end(signal.SIGTERM) == 0
+            last = [each["event"] for each in running.told[-2:]]
+            assert last[1] == "stopped"
+            assert last[0] != "logged-out", "the end that was asked for is no news"
         assert not (place.home / "run" / "engine.sock").exists()
         async with place.up() as running:
             again = await running.tells("online")
