@@ -125,9 +125,14 @@ class ProxyClient:
             headers.append((b"Proxy-Authorization", value.encode()))
         request = h11.Request(method="CONNECT", target=target, headers=headers)
         stream.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
+        received = 0
         while (event := connection.next_event()) is h11.NEED_DATA or isinstance(event, h11.InformationalResponse):
             if event is h11.NEED_DATA:
-                connection.receive_data(await stream.read(_READ_SIZE))
+                data = await stream.read(_READ_SIZE)
+                received += len(data)
+                if received > MAX_ANSWER:
+                    raise h11.RemoteProtocolError("its answer is too long")
+                connection.receive_data(data)
         if not isinstance(event, h11.Response):
             raise h11.RemoteProtocolError(f"{type(event).__name__} in place of an answer")
         behind, _ = connection.trailing_data

@@ -141,6 +141,14 @@ def test_refused_credentials_are_not_shown_again_for_a_while() -> None:
     assert len(requests) == 2
 
 
+def test_a_proxy_that_is_never_done_with_what_it_says_first_is_none() -> None:
+    async def story(client: ProxyClient) -> None:
+        with pytest.raises(ProxyError, match="too long"):
+            await client.connect("server.example", 443)
+
+    meet(lambda _: b"HTTP/1.1 100 Continue\r\n\r\n" * 2_000, story)
+
+
 @pytest.mark.parametrize(
     "host", ["two words", "a\r\nX: y", "b\xfccher.example", "x\0y", "", "a" * 64, "a..b", "\ud800"]
 )
