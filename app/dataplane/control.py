@@ -210,7 +210,7 @@ class Requests:
         peer = self._table.install(request.peer, path, session, request.confirmed, request.partial_checksums)
         peer.broadcast = request.broadcast
         if request.confirmed:
-            self._outbound.peer_ready(request.peer, self._now)
+            self._outbound.session_ready(request.peer, self._now)
         return Done(request=request.request)
 
     def _set_path(self, request: SetPeerPath) -> Reply:

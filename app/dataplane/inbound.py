@@ -31,16 +31,7 @@ from app.dataplane.ip_packet import (
     ones_complement_sum,
     transport_offset,
 )
-from app.dataplane.peer_table import (
-    PATIENCE,
-    Interface,
-    Path,
-    Peer,
-    PeerSession,
-    PeerTable,
-    SocketAddress,
-    endpoint_of,
-)
+from app.dataplane.peer_table import PATIENCE, Interface, Path, PeerSession, PeerTable, SocketAddress, endpoint_of
 from app.dataplane.standing_queue import StandingQueue
 from app.dataplane.super_packet import GSO_ECN, GSO_TCP4, GSO_TCP6, GSO_UDP, NEEDS_CHECKSUM, VNET_HEADER
 from app.ipc.schema import (
@@ -132,7 +123,7 @@ class Inbound:
         interface: Interface,
         counters: Counters,
         notify: Callable[[Notification], None],
-        peer_ready: Callable[[int, float], None],
+        session_ready: Callable[[int, float], None],
         segmentation: tuple[bool, bool],
     ) -> None:
         self._tun = tun
@@ -141,7 +132,7 @@ class Inbound:
         self._interface = interface
         self._counters = counters
         self._notify = notify
-        self._peer_ready = peer_ready
+        self._session_ready = session_ready
         self._merges_tcp, self._merges_udp = segmentation
         self._strangers = TokenBucket(ENGINE_RATE, ENGINE_BURST)
         self._vnet = bytearray(VNET_HEADER.size)
@@ -286,7 +277,7 @@ class Inbound:
         peer.last_received = self._now
         if not session.confirmed and self._table.confirm(session):
             self._notify(SessionConfirmed(peer.address, session.tunnel.local_index))
-            self._peer_ready(peer.address, self._now)
+            self._session_ready(peer.address, self._now)
 
     def _deliver_segments(
         self,
@@ -349,7 +340,6 @@ class Inbound:
         if not session.peer.notices.take(self._now):
             self._counters["drop-message-rate"] += 1
             return
-        self._end_silence(session.peer, path)
         endpoint = endpoint_of(path)
         self._notify(MessageReceived(session.peer.address, session.tunnel.local_index, endpoint, message))
 
@@ -435,15 +425,9 @@ class Inbound:
         """IP packets of a peer came: its silence is over. Tell once when they come from elsewhere than we send."""
         peer = session.peer
         peer.patience = PATIENCE
-        self._end_silence(peer, path)
         if path not in (peer.path, peer.told_path) and peer.notices.take(self._now):
             peer.told_path = path
             self._notify(EndpointChanged(peer.address, endpoint_of(path)))
-
-    def _end_silence(self, peer: Peer, path: Path) -> None:
-        """What went into it is sent again, unless the way back to the peer is still another one."""
-        if peer.unanswered is not None and path == peer.path:
-            self._peer_ready(peer.address, self._now)
 
     def _write(self, parts: Sequence[bytearray | memoryview]) -> None:
         try:

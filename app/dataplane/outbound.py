@@ -138,11 +138,9 @@ class Outbound:
         self._handle(TEXT, len(packet) - VNET_HEADER.size)
         self.flush()
 
-    def peer_ready(self, address: int, now: float) -> None:
-        """A session to `address` can send, or it is heard again after a silence: what waited for that goes first."""
-        peer = self._peers.get(address)
-        unanswered = () if peer is None else peer.take_unanswered()
-        for packet in (*unanswered, *self._staging.release(address, now)):
+    def session_ready(self, address: int, now: float) -> None:
+        """A session to `address` can send: what waited for it goes first."""
+        for packet in self._staging.release(address, now):
             self.forward_packet(packet, now)
 
     def flush(self) -> None:
@@ -217,8 +215,6 @@ class Outbound:
             return
         else:
             word = self._prepare(session, start, length, transport, protocol, fields)
-            if session.peer.unanswered is not None and protocol == TCP:
-                session.peer.unanswered.append(self._whole(start, length))
             self._append(session, start, length, word)
 
     def _prepare(

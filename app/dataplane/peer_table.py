@@ -3,8 +3,6 @@
 Plain objects that the pump changes between packets; nothing here does I/O. Used by outbound.py, inbound.py, control.py.
 """
 
-from collections import deque
-
 from app.dataplane.counters import TokenBucket
 from app.ipc.schema import UdpEndpoint
 from app.protocol.tunnel import AeadSession, TunnelSession
@@ -22,8 +20,6 @@ NOTICE_RATE, NOTICE_BURST = 1_000.0, 1_000.0
 """What the engine is told a second because of one peer: its engine messages and moves. Chat stays far below."""
 PATIENCE, MAX_PATIENCE = 0.5, 32.0
 """Seconds in which something must come back from a peer that packets are sent to, at first and at last."""
-MAX_UNANSWERED = 8
-"""TCP packets that are kept while a peer is silent."""
 
 
 class Interface:
@@ -63,7 +59,6 @@ class Peer:
         "sent_packets",
         "sessions",
         "told_path",
-        "unanswered",
     )
 
     def __init__(self, address: int, path: Path, mtu: int) -> None:
@@ -76,12 +71,6 @@ class Peer:
         self.asked = 0.0
         """When the first IP packet was sent to which nothing has come back."""
         self.patience = PATIENCE
-        self.unanswered: deque[bytes] | None = None
-        """Copies of the newest TCP packets, with their virtio headers, that went into a silence; None if there is none.
-
-        They are sent again as soon as the peer is heard over its path: TCP itself waits ever longer between its tries,
-        so that a path which was mended within three seconds would bring nothing for six.
-        """
         self.broadcast = True
         self.notices = TokenBucket(NOTICE_RATE, NOTICE_BURST)
         self.sessions: list[PeerSession] = []
@@ -121,14 +110,7 @@ class Peer:
             return False
         self.asked = now
         self.patience = min(2 * self.patience, MAX_PATIENCE)
-        if self.unanswered is None:
-            self.unanswered = deque(maxlen=MAX_UNANSWERED)
         return True
-
-    def take_unanswered(self) -> deque[bytes]:
-        """What went into a silence that is over now."""
-        unanswered, self.unanswered = self.unanswered, None
-        return deque() if unanswered is None else unanswered
 
 
 class PeerSession:

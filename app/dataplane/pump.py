@@ -61,7 +61,7 @@ class Pump:
             interface,
             counters,
             self._control.notify,
-            self._outbound.peer_ready,
+            self._outbound.session_ready,
             (options.merges_tcp, options.merges_udp),
         )
         self._requests = Requests(table, interface, self._outbound, self._port, counters)

@@ -62,7 +62,7 @@ class Side:
             interface,
             self.counters,
             notify,
-            self.outbound.peer_ready,
+            self.outbound.session_ready,
             (merges, merges),
         )
 

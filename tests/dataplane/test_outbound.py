@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.dataplane.outbound import MAX_SHAPES
-from app.dataplane.peer_table import MAX_PATIENCE, MAX_UNANSWERED
+from app.dataplane.peer_table import MAX_PATIENCE
 from app.dataplane.staging import MAX_PACKETS
 from app.dataplane.udp_port import MAX_TRAIN_BYTES
 from app.ipc.schema import PeerQuiet, PeerWanted
@@ -297,7 +297,7 @@ def test_packets_wait_for_a_session_and_the_engine_is_told_once_a_second() -> No
         sides.far.address = STRANGER
         sides.far.inbound._interface.address = STRANGER
         sides.connect()
-        near.outbound.peer_ready(STRANGER, 3.0)
+        near.outbound.session_ready(STRANGER, 3.0)
         assert sides.far.receive() == packets
 
 
@@ -309,7 +309,7 @@ def test_a_super_packet_waits_as_well() -> None:
         sides.near.peer(FAR).sending = None
         sides.near.send(expected)
         sides.near.peer(FAR).sending = session
-        sides.near.outbound.peer_ready(FAR, 1.0)
+        sides.near.outbound.session_ready(FAR, 1.0)
         assert sides.far.receive() == [expected]
 
 
@@ -319,7 +319,7 @@ def test_only_the_newest_packets_wait_and_not_for_long() -> None:
         for number in range(MAX_PACKETS + 3):
             sides.near.send(plain(packet(flow, bytes([number]))))
         assert sides.near.drops() == {"drop-no-session": 3}
-        sides.near.outbound.peer_ready(STRANGER, 60.0)
+        sides.near.outbound.session_ready(STRANGER, 60.0)
         assert sides.near.drops() == {"drop-no-session": 3, "drop-stale": MAX_PACKETS}
 
 
@@ -598,62 +598,6 @@ def test_a_packet_of_the_peer_or_another_path_makes_the_engine_hear_soon_again()
         assert told_quiet(sides, 104, 104.5) == [104.5]
         sides.connect(relay=0xC0000000)
         assert told_quiet(sides, 105, 105.25, 105.5) == [105.5]
-
-
-def segments(*numbers: int) -> list[bytes]:
-    """TCP segments to the far side."""
-    return [plain(packet(Flow(NEAR, FAR, tcp=True), b"segment", sequence=number)) for number in numbers]
-
-
-def send_into_silence(sides: TwoSides, *packets: bytes) -> None:
-    """The first ones are enough for the engine to be told; what comes later may be kept. All are lost."""
-    for number, each in enumerate(packets):
-        sides.near.send(each, now=100 + number / 2)
-    sides.far.receive()
-
-
-def test_what_tcp_sent_into_a_silence_is_sent_again_once_the_peer_is_heard() -> None:
-    with TwoSides() as sides:
-        lost = segments(1, 2, 3, 4)
-        send_into_silence(sides, *lost)
-        answer(sides, 103)
-        assert sides.far.receive() == lost[2:]
-        answer(sides, 104)
-        answer(sides, 105, BACK)
-        assert sides.far.receive() == [], "once is enough"
-
-
-def test_a_packet_of_the_peer_brings_it_as_well_and_a_flood_is_not_kept() -> None:
-    with TwoSides() as sides:
-        lost = segments(*range(30))
-        send_into_silence(sides, *lost)
-        answer(sides, 110, BACK)
-        assert sides.far.receive() == lost[-MAX_UNANSWERED:]
-        sides.near.send(*segments(99), now=110.1)
-        assert sides.far.receive() == segments(99)
-        answer(sides, 110.2, BACK)
-        assert sides.far.receive() == [], "nobody is silent"
-
-
-def test_udp_is_not_sent_again() -> None:
-    with TwoSides() as sides:
-        send_into_silence(sides, *(plain(packet(Flow(NEAR, FAR, tcp=False), b"news")) for _ in range(4)))
-        answer(sides, 103)
-        assert sides.far.receive() == []
-
-
-def test_nothing_is_sent_again_until_the_path_in_use_is_the_one_that_the_peer_is_heard_over() -> None:
-    with TwoSides() as sides:
-        lost = segments(1, 2, 3)
-        send_into_silence(sides, *lost)
-        near = sides.near.peer(FAR)
-        working = near.path
-        near.use_path((("127.0.0.1", 9), b"", 0), near.mtu)
-        answer(sides, 102)
-        assert sides.far.receive() == []
-        near.use_path(working, near.mtu)
-        answer(sides, 103)
-        assert sides.far.receive() == lost[2:]
 
 
 def test_broadcasts_expect_no_answer() -> None:
