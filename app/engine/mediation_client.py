@@ -123,6 +123,8 @@ class MediationClient:
         self._suite = 0
         self._conversation: ClientConversation | None = None
         self._stream: Stream | None = None
+        self._opening: asyncio.Timeout | None = None
+        """While routes are tried: ends that."""
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._last_number = 0
         self._running: asyncio.Task[None] | None = None
@@ -183,9 +185,12 @@ class MediationClient:
             self._leave(stream)
 
     def reconnect(self) -> None:
-        """The connection may be dead without a sign: make a new one at once."""
+        """The connection may be dead without a sign, or there are other routes: make a new one at once."""
         if self._stream is not None:
             self._leave(self._stream)
+        if self._opening is not None:
+            self._opening.reschedule(asyncio.get_running_loop().time())
+            self._opening = None
         self.try_now()
 
     def _leave(self, stream: Stream) -> None:
@@ -290,8 +295,7 @@ class MediationClient:
         """One connection from start to end; gives the address if the login succeeded."""
         account: Address | None = None
         try:
-            ways = await self._routes.to(self.target_of(access))
-            won = await self.reach(access, address, ways, self._routes.dialler)
+            won = await self._open(access, address)
         except RoutesFailedError as error:
             logger.debug("server: %s", error)
             self.problem = self._why_unreachable(error)
@@ -306,6 +310,20 @@ class MediationClient:
             if account is None:
                 self._routes.failed(won.route)
         return account
+
+    async def _open(self, access: ServerAccess, address: Address | None) -> Winner[ClientConversation]:
+        """A stream to the server. Begins anew when `reconnect` is called meanwhile. Raises RoutesFailedError."""
+        while True:
+            self._opening = opening = asyncio.timeout(None)
+            try:
+                async with opening:
+                    ways = await self._routes.to(self.target_of(access))
+                    return await self.reach(access, address, ways, self._routes.dialler)
+            except TimeoutError:
+                if not opening.expired():
+                    raise
+            finally:
+                self._opening = None
 
     def _why_unreachable(self, error: RoutesFailedError) -> EngineError:
         refusals = [each.reason for each in error.failures.values() if isinstance(each, HelloRefusedError)]

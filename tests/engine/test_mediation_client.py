@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -267,6 +268,29 @@ def test_a_port_where_nobody_listens_is_tried_again() -> None:
         assert setting.client.problem is not None
         assert "Connection refused" in setting.client.problem.message
         await setting.until(ServerStatus.CONNECTING)
+
+    run(honest(), story)
+
+
+def test_who_wants_a_new_connection_does_not_wait_for_the_end_of_the_try_that_is_under_way() -> None:
+    async def story(setting: Setting) -> None:
+        arrived, greet = asyncio.Event(), setting.serve
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if setting.connections > 1:
+                await greet(reader, writer)
+                return
+            arrived.set()
+            await reader.read()  # the first one is never answered
+
+        setting.serve = serve
+        setting.client._timing = replace(TIMING, connect_timeout=3_600.0)
+        setting.start()
+        await arrived.wait()
+        setting.client.reconnect()
+        setting.client.reconnect()
+        await setting.until(ServerStatus.ONLINE)
+        assert setting.connections == 2
 
     run(honest(), story)
 
