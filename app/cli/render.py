@@ -261,7 +261,7 @@ def peer_name(peer: PeerView) -> str:
 def _way(peer: PeerView) -> str:
     """How the tunnel's packets get to a peer; empty without a tunnel."""
     route = f", by {printable(peer.route)}" if peer.route else ""
-    return f"relay {peer.relay}{route}" if peer.relay else peer.endpoint
+    return f"relay {printable(peer.relay)}{route}" if peer.relay else peer.endpoint
 
 
 def _server_line(state: EngineState) -> str:

@@ -426,7 +426,7 @@ class Relay(Struct, frozen=True, array_like=True):
     """A relay that the server knows; see protocol/relay.py."""
 
     number: Uint8
-    host: Annotated[str, Meta(max_length=253)]
+    host: Annotated[str, Meta(max_length=253, pattern=r"\A[0-9A-Za-z._:-]*\Z")]
     """IP address or name; empty for the server's own."""
     port: Annotated[int, Meta(ge=1, le=0xFFFF)]
     """For UDP and for TCP."""

@@ -129,6 +129,14 @@ def test_fields_of_a_later_version_are_ignored_and_missing_ones_refused(example:
             EVERYTHING.decode(msgspec.msgpack.encode(fields[:required]))
 
 
+@pytest.mark.parametrize("host", ["two words", "line\n", "\x1b[2J", "b\xfccher.example", "a/b", "a\0b", "a" * 254])
+def test_a_relay_whose_host_is_none_is_refused(host: str) -> None:
+    welcome = next(each for each in EXAMPLES if isinstance(each, messages.Welcome))
+    strange = msgspec.structs.replace(welcome, relays=(messages.Relay(1, host, 12975, 0),))
+    with pytest.raises(RemoteProtocolError):
+        EVERYTHING.decode(encode(strange))
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_message_or_a_named_error(data: bytes) -> None:
     for decoder in (EVERYTHING, Decoder(Hello), Decoder(*REQUESTS), Decoder(*WORDS_OF_SERVER)):
