@@ -32,9 +32,9 @@ from app.transport.train_writer import TrainWriter
 
 logger = logging.getLogger(__name__)
 
-BACKOFF: Final = Backoff(first=0.25, limit=30.0, factor=1.3)
+BACKOFF: Final = Backoff(first=0.25, limit=30.0, factor=1.15)
 """Grows slowly: a server that restarts is back within seconds, and whoever sends through the stream waits for it."""
-STEADY: Final = 60.0
+STEADY: Final = 5.0
 """Seconds after which a stream that is lost was a good one: the next is tried at once."""
 TRAINS_IN_A_TURN: Final = 32
 """Taken from the pump before others have their turn."""

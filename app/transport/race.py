@@ -22,7 +22,7 @@ from app.transport.stream import Stream
 HEAD_START = 0.3
 """Seconds that a route has before the next one is tried beside it."""
 MAX_ROUTES = 12
-AGAIN = Backoff(first=0.25, limit=3.0, factor=1.3)
+AGAIN = Backoff(first=0.25, limit=3.0, factor=1.15)
 """Between the tries of one route."""
 
 Greeting = TypeVar("Greeting")
