@@ -306,10 +306,13 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         """The server's own ports, and the relays elsewhere: they answer STUN as well, from other addresses."""
         reflectors, server = self._peers.reflectors, self._server
         reflectors.public_host = server.public_host
-        found = [await resolve_ports(server.host_for_others, word.reflector_ports)]
-        found += [await resolve_ports(each.host, (each.port,)) for each in word.relays if each.host]
-        reflectors.endpoints = tuple(endpoint for each in found for endpoint in each)
+        reflectors.endpoints = own = await resolve_ports(server.host_for_others, word.reflector_ports)
         reflectors.forget()
+        others = [each for each in word.relays if each.host]
+        if others:  # a name that is looked up in vain takes its time
+            found = await asyncio.gather(*(resolve_ports(each.host, (each.port,)) for each in others))
+            reflectors.endpoints = (*own, *(endpoint for each in found for endpoint in each))
+            reflectors.forget()
 
     # --- what comes from the helper and the peers
 

@@ -6,6 +6,7 @@ at its best access, and a peer for which both have done so is reached by that ac
 Owned by engine/peers.py.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -110,6 +111,11 @@ class _Relay:
         return str(Endpoint(self.host, self.told.port))
 
     @property
+    def is_found(self) -> bool:
+        """It is known where it should be reached over UDP."""
+        return any(access != self.stream for access in self.accesses)
+
+    @property
     def udp_time(self) -> float | None:
         return min((time for access, time in self.times.items() if access != self.stream), default=None)
 
@@ -174,19 +180,30 @@ class Relays:
         for number in self._relays.keys() - {each.number for each in relays}:
             self._drop(number)
         for each in relays:
-            host = each.host or server_host
-            self._found(each, host, await resolve_ports(host, (each.port,)))
+            self._know(each, each.host or server_host)
+        await asyncio.gather(*(self._look_up(relay) for relay in tuple(self._relays.values())))
 
-    def _found(self, told: Relay, host: str, endpoints: Sequence[Endpoint]) -> None:
-        """One relay is at these endpoints. What is bound at another one is bound anew: the tokens stay good."""
-        now, relay = self._clock(), self._relays.get(told.number)
-        if relay is None:
-            relay = self._relays[told.number] = _Relay(told, host)
+    def _know(self, told: Relay, host: str) -> None:
+        relay = self._relays.setdefault(told.number, _Relay(told, host))
         relay.told, relay.host = told, host
         if relay.streaming and self.streams is not None:
             self.streams.want(told, host)
-        for gone in relay.accesses.keys() - {*endpoints, relay.stream}:
-            self._close_access(relay, gone)
+
+    async def _look_up(self, relay: _Relay) -> None:
+        told, host = relay.told, relay.host
+        endpoints = await resolve_ports(host, (told.port,))
+        if self._relays.get(told.number) is relay and (relay.told, relay.host) == (told, host):
+            self._found(relay, endpoints)
+
+    def _found(self, relay: _Relay, endpoints: Sequence[Endpoint]) -> None:
+        """It is at these endpoints. What is bound at another one is bound anew: the tokens stay good.
+
+        If there are none, its name could not be looked up: then it is where it was before.
+        """
+        now = self._clock()
+        if endpoints:
+            for gone in relay.accesses.keys() - {*endpoints, relay.stream}:
+                self._close_access(relay, gone)
         for each in endpoints:
             relay.accesses.setdefault(each, RelayClient())
         self._measure(relay, now)
@@ -368,6 +385,8 @@ class Relays:
     def _measure(self, relay: _Relay, now: float) -> None:
         if not self._has_socket:
             return
+        if not relay.is_found:
+            self._do_without_udp(relay, now)  # a proxy may know its name
         for access in relay.accesses.values():
             access.measure(now)
         self._flush(relay, now)
@@ -384,15 +403,21 @@ class Relays:
     def _became_mute(self, relay: _Relay, endpoint: Endpoint, now: float) -> None:
         relay.times.pop(endpoint, None)
         if endpoint != relay.stream and relay.udp_time is None:
-            relay.mute = True
-            relay.stream_at = now + (STREAM_PATIENCE if relay.was_reached else 0.0)
-            relay.look_at = now + LOOK_AGAIN[0]
+            self._do_without_udp(relay, now)
         self._move(relay, now)
+
+    def _do_without_udp(self, relay: _Relay, now: float) -> None:
+        relay.mute = True
+        relay.stream_at = now + (STREAM_PATIENCE if relay.was_reached else 0.0)
+        relay.look_at = now + LOOK_AGAIN[relay.looks]
 
     def _look_again(self, relay: _Relay, now: float) -> None:
         relay.looks = min(relay.looks + 1, len(LOOK_AGAIN) - 1)
         relay.look_at = now + LOOK_AGAIN[relay.looks]
-        self._measure(relay, now)
+        if relay.is_found:
+            self._measure(relay, now)
+        else:
+            self._tasks.start("relays", self._look_up(relay))
 
     def _stream_due(self, relay: _Relay) -> None:
         """The first relay is always kept in reach, any other one while the server offers it."""

@@ -317,8 +317,8 @@ class PathMonitor:
     def _make_room(self) -> None:
         """Forget the direct path that has been mute for longest; relayed ones are few."""
         if len(self._paths) >= MAX_PATHS:
-            others = [each for each in self._paths.values() if each is not self._current and not each.endpoint.relay]
-            del self._paths[min(others, key=lambda watched: watched.answered_at).endpoint]
+            others = [each for each in self._paths.values() if each is not self._current]
+            del self._paths[min(others, key=lambda each: (bool(each.endpoint.relay), each.answered_at)).endpoint]
 
     def _begin_round(self, watched: _Watched, now: float) -> None:
         if now < watched.answered_at + RECENTLY:

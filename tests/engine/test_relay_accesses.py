@@ -17,6 +17,7 @@ from app.server.relay.bindings import Bindings
 PEER = Address(7)
 SECRET = bytes(range(32))
 HOST, MOVED = "203.0.113.9", "203.0.113.10"
+UNKNOWN = "no..name"
 UDP, STREAM = Endpoint(HOST, 12_975), Endpoint("127.0.0.1", 40_001)
 RELAY = Relay(0, HOST, 12_975, 443)
 
@@ -255,6 +256,41 @@ def test_the_stream_to_a_relay_that_moved_leads_to_its_new_place() -> None:
         place.relays.told((Relay(0, MOVED, 12_975, 443),), "198.51.100.1")
         await place.found()
         assert place.hosts == {0: MOVED}
+
+    tell(story)
+
+
+def test_a_relay_whose_name_only_a_proxy_knows_is_used_over_a_stream() -> None:
+    async def story(place: Place) -> None:
+        await place.log_in(host=UNKNOWN)
+        await place.pass_time(1)
+        assert place.wanted == {0}
+        assert place.hosts == {0: UNKNOWN}
+        place.peer.told((RELAY,), "198.51.100.1")
+        await place.found()
+        place.relays.offered(offer(0), bind=True)
+        place.relays.stream_opened(0, STREAM)
+        await place.pass_time(1)
+        assert place.paths[-1] == (CandidateKind.STREAM_RELAY, STREAM)
+        place.relays.told((RELAY,), "198.51.100.1")
+        await place.found()
+        await place.pass_time(1)
+        assert place.paths[-1] == (CandidateKind.RELAY, UDP)
+        assert not place.wanted
+
+    tell(story)
+
+
+def test_a_relay_whose_name_is_not_found_for_once_is_where_it_was() -> None:
+    async def story(place: Place) -> None:
+        await place.log_in()
+        await place.pass_time(1)
+        place.relays.told((Relay(0, UNKNOWN, 12_975, 443),), "198.51.100.1")
+        await place.found()
+        place.relays.offered(offer(0), bind=True)
+        await place.pass_time(1)
+        assert place.paths[-1] == (CandidateKind.RELAY, UDP)
+        assert not place.wanted
 
     tell(story)
 

@@ -24,7 +24,7 @@ from app.protocol.liveness import (
 )
 from app.protocol.messages import CandidateKind
 from app.protocol.tunnel_message import ProbeReply, ProbeRequest
-from app.protocol.wire import INNER_MTU, Endpoint
+from app.protocol.wire import INNER_MTU, MIN_RELAY_ID, Endpoint
 from tests.machine_pair import Arrival, MachinePair, Weather
 
 REFLEXIVE, RELAY, HOST = CandidateKind.REFLEXIVE, CandidateKind.RELAY, CandidateKind.HOST
@@ -437,6 +437,16 @@ def test_a_flood_of_probes_and_moves_is_bounded() -> None:
         watching.peer_moved(REFLEXIVE, Endpoint("198.51.100.7", 1 + number), START)
     assert watching.counters["probe-replies-full"] > 0
     assert len(watching._paths) == MAX_PATHS
+
+
+def test_of_many_paths_the_direct_ones_are_forgotten_first_and_relayed_ones_as_well() -> None:
+    watching = PathMonitor(HOST, DIRECT, True, START)
+    watching.add_path(HOST, BETTER, START)
+    for number in range(2 * MAX_PATHS):
+        watching.add_path(CandidateKind.RELAY, RELAYED._replace(relay=MIN_RELAY_ID + number), START)
+    assert len(watching._paths) == MAX_PATHS
+    assert DIRECT in watching._paths
+    assert BETTER not in watching._paths
 
 
 Step = Callable[[PathMonitor, float], object]
