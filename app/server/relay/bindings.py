@@ -46,6 +46,8 @@ BURST_SECONDS: Final = 0.1
 """What a pair may send at once, in seconds of its rate."""
 MIN_BURST: Final = 262_144
 """Bytes that any pair may send at once: a few trains."""
+HEADERS: Final = 48
+"""Bytes that each datagram counts more than it holds: IPv6 and UDP. Many tiny ones are as much work as large ones."""
 EARLY: Final = 0.001
 """Seconds by which a sleep may end too soon, by the clock's steps and by rounding."""
 REMEMBERED_NONCES: Final = 8
@@ -105,21 +107,28 @@ class Side:
 
         The rest of one train is lost rather than all of it: that is all the news a sender needs.
         """
-        level = min(self._burst, self._level + (now - self._filled) * self._rate)
-        self._filled = now
-        if level < length:
-            length = int(level) // slot * slot
-        self._level = level - length
+        level, cost = self._level_at(now), _cost(length, slot)
+        if level < cost:
+            count = int(level) // (slot + HEADERS)
+            length, cost = count * slot, count * (slot + HEADERS)
+        self._level, self._filled = level - cost, now
         return length
 
-    def wait(self, length: int, now: float) -> float:
+    def wait(self, length: int, slot: int, now: float) -> float:
         """Seconds until `spend` has room for a train; 0.0 if it has, or never will."""
-        level = min(self._burst, self._level + (now - self._filled) * self._rate)
-        return (length - level) / self._rate + EARLY if level < length <= self._burst else 0.0
+        level, cost = self._level_at(now), _cost(length, slot)
+        return (cost - level) / self._rate + EARLY if level < cost <= self._burst else 0.0
+
+    def _level_at(self, now: float) -> float:
+        return min(self._burst, self._level + (now - self._filled) * self._rate)
 
     def is_over(self, now: float) -> bool:
         """Whether its endpoint was silent too long, or its token's time is over."""
         return now >= self.expires or now - self.heard >= IDLE_AFTER
+
+
+def _cost(length: int, slot: int) -> int:
+    return length + HEADERS * -(-length // slot)
 
 
 class Pair:
@@ -187,11 +196,11 @@ class Bindings:
             way.send_train(train, slot)
         return True
 
-    def wait(self, train: memoryview, origin: Origin, now: float) -> float:
+    def wait(self, train: memoryview, slot: int, origin: Origin, now: float) -> float:
         """Seconds that a sender who can wait should, so that its rate has room for a train of one relay id."""
         pair = self._by_id.get(int.from_bytes(train[:RELAY_ID_LENGTH]))
         side = pair.side_of(origin) if pair is not None else None
-        return side.wait(len(train), now) if side is not None else 0.0
+        return side.wait(len(train), slot, now) if side is not None else 0.0
 
     def tell_unknown(self, relay: int, length: int, source: str, now: float) -> bytes | None:
         """The answer to a datagram of `length` bytes whose sender is not bound to this relay id, if it gets one."""

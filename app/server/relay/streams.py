@@ -102,7 +102,7 @@ class RelayStreams:
             await asyncio.sleep(STRANGERS_WAIT)
             return
         for run in (train,) if has_one_id(train, slot) else runs(train, slot):
-            wait = self._bindings.wait(run, way.origin, now)
+            wait = self._bindings.wait(run, min(slot, len(run)), way.origin, now)
             if wait > 0:
                 await asyncio.sleep(min(wait, LONGEST_WAIT))
                 now = time.monotonic()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.protocol.relay import RelayBound, RelayPong, RelayRefusal, RelayRefused, RelayUnknown, decode, encode
 from app.protocol.wire import MIN_RELAY_ID
 from app.server.limits import RelayLimits
-from app.server.relay.bindings import IDLE_AFTER, MIN_BURST, Bindings, Origin
+from app.server.relay.bindings import HEADERS, IDLE_AFTER, MIN_BURST, Bindings, Origin
 from tests.server.relay.party import LATER, SECRET, Party
 
 WALL = LATER - 3_600.0
@@ -200,7 +200,7 @@ def test_a_pair_over_its_rate_loses_its_own_trains_only() -> None:
         for _ in range(seconds * 100):
             table.now += 0.01
             table.carry(relay, home, bytes(996), 40)
-        return (len(office.sent) - before) * 1_000
+        return (len(office.sent) - before) * (1_000 + HEADERS)
 
     seconds_of_flood(1)
     assert seconds_of_flood(10) == pytest.approx(10_000_000, abs=MIN_BURST)
@@ -219,11 +219,11 @@ def test_of_a_train_beyond_the_rate_what_fits_is_sent_in_whole_datagrams() -> No
     office.sent.clear()
     while not table.bindings.counts["relay_dropped_rate"]:
         table.carry(relay, home, bytes(996), 60)
-    assert len(office.sent) == MIN_BURST // 1_000 > 60 * (len(office.sent) // 60)
+    assert len(office.sent) == MIN_BURST // (1_000 + HEADERS) > 60 * (len(office.sent) // 60)
     assert {len(datagram) for datagram in office.sent} == {1_000}
     table.now += 1.0
     table.carry(relay, home, bytes(996), 60)
-    assert len(office.sent) == (MIN_BURST + 8_192) // 1_000
+    assert len(office.sent) == (MIN_BURST + 8_192) // (1_000 + HEADERS)
 
 
 def test_the_server_may_grant_less_than_the_relay_allows_but_not_more() -> None:
@@ -236,7 +236,19 @@ def test_the_server_may_grant_less_than_the_relay_allows_but_not_more() -> None:
         for _ in range(2_000):
             table.now += 0.01
             table.carry(relay, home, bytes(996), 20)
-        assert len(office.sent) * 1_000 == pytest.approx(20 * expected, abs=MIN_BURST + 20_000)
+        spent = len(office.sent) * (1_000 + HEADERS)
+        assert spent == pytest.approx(20 * expected, abs=MIN_BURST + 20_000)
+
+
+def test_tiny_datagrams_use_up_the_rate_too() -> None:
+    table = Table(RelayLimits(pair_rate=8_192))
+    home, office = endpoint(1), endpoint(2)
+    relay = table.bind(Party(0), home)
+    table.bind(Party(1), office)
+    office.sent.clear()
+    for _ in range(200):
+        table.carry(relay, home, b"!", 60)
+    assert len(office.sent) == MIN_BURST // (5 + HEADERS)
 
 
 def test_tables_are_bounded_and_a_full_relay_says_so() -> None:
