@@ -5,10 +5,14 @@ Used by test_survival.py, and by benchmarks/survival.py, which measures the stal
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tests.lab.machines import Computer, MediationServer, RelayMachine
 from tests.lab.namespace import Namespace
-from tests.lab.stories import go_online, join
+from tests.lab.nat import Nat
+from tests.lab.proxy import PASSWORD as PROXY_PASSWORD
+from tests.lab.proxy import USER, Authentication
+from tests.lab.stories import PASSWORD, go_online, join
 from tests.lab.stream import Stream
 from tests.lab.topology import Lab, Router
 
@@ -19,15 +23,26 @@ BACKUP = 254
 """The number of the second router in the network at home."""
 
 
-class Stage:
+class Pair:
+    """Anna's and Ben's computers, and their server."""
+
+    server: MediationServer
+    anna: Computer
+    ben: Computer
+
+    def restart_server(self) -> None:
+        """As an operator does it."""
+        self.server.process.stop()
+        self.server.go()
+
+
+class Stage(Pair):
     """Anna at home, with cable and Wi-Fi of two routers and a third for emergencies; Ben's office; Anna's café."""
 
     def __init__(self, lab: Lab, own_relay: bool = True) -> None:
         """The relay is the server's own, or one on a machine of its own."""
         self.relay: RelayMachine | None = None if own_relay else lab.relay()
-        self.server: MediationServer = lab.server(
-            relays=() if self.relay is None else (self.relay,), own_relay=own_relay
-        )
+        self.server = lab.server(relays=() if self.relay is None else (self.relay,), own_relay=own_relay)
         self.home, self.office, self.cafe, self.phone, self.backup = (
             lab.router(name, ipv6=False) for name in ("home", "office", "cafe", "phone", "backup")
         )
@@ -89,11 +104,6 @@ class Stage:
         self.home.namespace.ip("link set wan up", f"route add default via {self.home.outside.segment.network4[1]}")
         self._use_gateway(1)
 
-    def restart_server(self) -> None:
-        """As an operator does it."""
-        self.server.process.stop()
-        self.server.go()
-
     def restart_relay(self) -> None:
         """As an operator does it."""
         assert self.relay is not None
@@ -118,6 +128,25 @@ class Stage:
             f"address add {network[number]}/{network.prefixlen} dev eth0",
             default_route("eth0", router, CABLE_METRIC),
         )
+
+
+class WithoutUdp(Pair):
+    """Anna's office leads to a proxy with passwords and nowhere else, Ben's hotel lets no UDP through."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.server = lab.server()
+        proxy = lab.proxy(authentication=Authentication.BASIC)
+        office = lab.router("office", Nat.PROXY_ONLY, ipv6=False)
+        office.let_through(proxy.addresses.ipv4, proxy.port)
+        self.anna = lab.computer("anna", office)
+        self.ben = lab.computer("ben", lab.router("hotel", Nat.UDP_BLOCKED, ipv6=False))
+        self.anna.start_helper()
+        self.anna.start_engine(self.server)
+        self.anna.buri("proxy", "set", proxy.place, "--user", USER, given=PROXY_PASSWORD + "\n")
+        self.ben.go_online(self.server)
+        self.anna.wait_until_online(60)
+        self.anna.buri("create", NETWORK, PASSWORD)
+        self.ben.buri("join", NETWORK, PASSWORD)
 
 
 def default_route(interface: str, router: Router, metric: int) -> str:
@@ -146,7 +175,8 @@ class Story:
     """Something happens, and the tunnel is of one status before it and of another one in the end."""
 
     name: str
-    happens: Callable[[Stage], None]
+    happens: Callable[..., None]
+    """Called with the stage."""
     before: str = "direct"
     after: str = "direct"
 
@@ -177,8 +207,28 @@ OTHER_RELAY_STORIES = (
 )
 """Where the relay is on a machine of its own."""
 
+STREAM_STORIES = (
+    Story("the server restarts, and streams through firewall and proxy", Pair.restart_server, "relayed", "relayed"),
+)
+"""Where nothing but streams gets out."""
 
-def tell(stage: Stage, story: Story) -> float:
+
+class Act(NamedTuple):
+    """A stage, and what is told on it."""
+
+    name: str
+    stage: Callable[[Lab], Pair]
+    stories: tuple[Story, ...]
+
+
+ACTS = (
+    Act("the server's own relay", Stage, STORIES),
+    Act("another relay", lambda lab: Stage(lab, own_relay=False), OTHER_RELAY_STORIES),
+    Act("streams alone", WithoutUdp, STREAM_STORIES),
+)
+
+
+def tell(stage: Pair, story: Story) -> float:
     """Tell it while streams run both ways; gives their longest stall in seconds.
 
     Raises LabError if a stream breaks, if it is not complete, or if the tunnel does not become what it should.
@@ -202,7 +252,7 @@ def tell(stage: Stage, story: Story) -> float:
     return max(each.stall for each in arrived)
 
 
-def see(stage: Stage, status: str) -> None:
+def see(stage: Pair, status: str) -> None:
     """Until each has a tunnel of this status to the other."""
     stage.anna.wait_for_peer(stage.ben, status, 60.0)
     stage.ben.wait_for_peer(stage.anna, status, 60.0)
