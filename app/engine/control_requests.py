@@ -103,7 +103,7 @@ async def _ping(engine: Engine, request: control.PingPeer) -> AsyncGenerator[Rou
         request.count,
         interval=request.interval,
         size=request.size,
-        timeout=request.timeout,
+        patience=request.timeout,
     )
     async for answer in answers:
         yield answer

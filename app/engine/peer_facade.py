@@ -4,6 +4,7 @@ A part of `Engine`, in a module of its own for its size; what is behind it is en
 """
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from app.engine.errors import engine_error
 from app.engine.peer_details import describe_peer
@@ -26,11 +27,15 @@ class PeerFacade:
     _snapshots: Snapshots
     _trust: Trust
 
-    def ping(
-        self, peer: Address, count: int = 4, *, interval: float = 1.0, size: int = 56, timeout: float = 3.0
+    async def ping(
+        self, peer: Address, count: int = 4, *, interval: float = 1.0, size: int = 56, patience: float = 3.0
     ) -> AsyncIterator[RoundTrip]:
         """Ping through the tunnel, `count` times (0: until closed), `size` bytes each; times in seconds."""
-        return self._pings.ping(peer, count, interval, size, timeout)
+        async with aclosing(self._pings.ping(peer, count, interval, size, patience)) as trips:
+            async for trip in trips:
+                if trip.seconds is None:
+                    self._peers.went_unanswered(peer)
+                yield trip
 
     async def verification(self, peer: Address) -> Verification:
         """The safety number that both people compare, and the fingerprints."""

@@ -290,12 +290,17 @@ class Peers:
                 if (link := self.links.get(Address(notification.peer))) is not None:
                     link.peer_moved(Endpoint(*notification.endpoint), now)
             case PeerQuiet():
-                if (link := self.links.get(Address(notification.peer))) is not None:
-                    link.quiet(now)
+                self.went_unanswered(Address(notification.peer))
             case PeerWanted():
                 if (link := self.links.get(Address(notification.peer))) is not None:
                     link.wanted(now)
         self._changed()
+
+    def went_unanswered(self, peer: Address) -> None:
+        """Something was sent to the peer, and nothing came back: its path is looked at."""
+        if (link := self.links.get(peer)) is not None:
+            link.quiet(self._now())
+            self._changed()
 
     def _receive_datagram(self, data: bytes, told: UdpEndpoint, now: float) -> None:
         try:

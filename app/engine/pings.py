@@ -6,7 +6,7 @@ probe reply; replies to nobody's ping are the path monitors' business.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from app.engine.errors import EngineError
 from app.engine.state import PathKind, RoundTrip
@@ -36,7 +36,7 @@ class Pings:
 
     async def ping(
         self, peer: Address, count: int, interval: float, size: int, patience: float
-    ) -> AsyncIterator[RoundTrip]:
+    ) -> AsyncGenerator[RoundTrip, None]:
         """One RoundTrip for each ping, `count` of them or without end for 0. Raises EngineError if there is no tunnel.
 
         A tunnel that is lost on the way shows as pings without an answer.

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.engine.state import ChatStatus, HelperStatus, PathKind, PeerStatus, Protection, ServerStatus
+from app.protocol.liveness import Health
 from tests.engine.world import QUICK, Person, World, meet, refusal, tell
 
 
@@ -164,6 +165,21 @@ def test_chat_to_somebody_absent_waits_and_arrives_in_order(tmp_path: Path) -> N
         for message in waiting:
             assert (await anna.engine.wait_chat(message)).status is ChatStatus.DELIVERED
         assert [each.text for each in await ben.chat_with(anna)] == [f"line {n}" for n in range(5)]
+
+    tell(tmp_path, story)
+
+
+def test_a_ping_without_an_answer_has_the_path_looked_at_and_a_dead_one_is_not_shown_for_long(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, _ = await meet(world)
+        world.internet.relay = None
+        world.internet.cut.add(frozenset((anna.helper.computer.address, ben.helper.computer.address)))
+        trips = [trip async for trip in anna.engine.ping(ben.address, 1, patience=0.05)]
+        assert trips[0].seconds is None
+        monitor = anna.engine._peers.links[ben.address].monitor
+        assert monitor is not None
+        assert monitor.health is not Health.ALIVE
+        await anna.until(lambda: not anna.peer(ben).status.has_tunnel)
 
     tell(tmp_path, story)
 
