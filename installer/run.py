@@ -86,6 +86,9 @@ for name in sys.argv[1:]:
         print(name)
 """
 
+LAB_TIMEOUT = "400"
+"""Seconds that one test of the lab may take on a slow computer: some tell a long story."""
+
 LAB_PROBE = """
 name=buri-probe-$$
 ip netns add $name
@@ -318,7 +321,7 @@ def test(pytest_arguments: Sequence[str]) -> int:
         if code := run_openly(title, argv):
             return code
     require_lab()
-    by_file = ["-n", "2", "--dist", "loadfile", "-q"]
+    by_file = ["-n", "2", "--dist", "loadfile", "-q", "--timeout", LAB_TIMEOUT]
     return run_openly("tests with real adapters, and the lab", [*privileged, *by_file, "-m", "lab or privileged"])
 
 
