@@ -23,12 +23,15 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="buri relay", description="A relay on a machine of its own.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     init = _add(commands, "init", _init, "make a secret and a configuration, and print what the server needs")
-    _add_entry_options(init)
+    init.add_argument("--host", metavar="HOST", required=True, help="name or address under which clients reach it")
+    init.add_argument("--number", type=_number, default=1, metavar="N", help="another one for each relay, 1 to 255")
     init.add_argument("--port", type=_port, default=SERVER_PORT, metavar="N", help=f"UDP and TCP, {SERVER_PORT}")
     init.add_argument("--web-port", type=_web_port, default=WEB_PORT, metavar="N", help=f"{WEB_PORT}; 0 for none")
     run = _add(commands, "run", _run, "run the relay until Ctrl-C or SIGTERM")
     run.add_argument("--attached", action="store_true", help="say `ready`, and end with standard input as well")
-    _add_entry_options(_add(commands, "entry", _entry, "print again what the server needs: the secret is in it"))
+    entry = _add(commands, "entry", _entry, "print again what the server needs: the secret is in it")
+    entry.add_argument("--host", metavar="HOST", help="another one than in relay.toml")
+    entry.add_argument("--number", type=_number, metavar="N", help="the same")
     parsed = parser.parse_args(words)
     handler: Callable[[RelayFolder, argparse.Namespace], None] = parsed.handler
     try:
@@ -51,11 +54,6 @@ def _add(
     return parser
 
 
-def _add_entry_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", metavar="HOST", required=True, help="name or address under which clients reach it")
-    parser.add_argument("--number", type=_number, default=1, metavar="N", help="another one for each relay, 1 to 255")
-
-
 def _limited(text: str, lowest: int, highest: int) -> int:
     if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
         raise argparse.ArgumentTypeError(f"must be {lowest} to {highest}")
@@ -75,8 +73,7 @@ def _number(text: str) -> int:
 
 
 def _init(folder: RelayFolder, arguments: argparse.Namespace) -> None:
-    checked_host(arguments.host)
-    folder.create(arguments.port, arguments.web_port)
+    folder.create(checked_host(arguments.host), arguments.port, arguments.web_port, arguments.number)
     at = f" --folder {arguments.folder}" if arguments.folder else ""
     sys.stdout.write(f"# Made a relay in {folder.path}. Start it with: buri relay run{at}\n")
     sys.stdout.write("# These lines belong at the end of the server's server.toml; then restart the server:\n\n")
@@ -86,11 +83,12 @@ def _init(folder: RelayFolder, arguments: argparse.Namespace) -> None:
 def _entry(folder: RelayFolder, arguments: argparse.Namespace) -> None:
     """A `[[relays]]` table."""
     config = folder.read_config()
+    host = checked_host(arguments.host or config.relay.host)
     web_port = (config.web.public_port or config.web.port) if config.web.enabled else 0
     lines = [
         "[[relays]]",
-        f"number = {arguments.number}",
-        f"host = {json.dumps(checked_host(arguments.host))}",
+        f"number = {arguments.number or config.relay.number}",
+        f"host = {json.dumps(host)}",
         f"port = {config.relay.port}",
         f"web-port = {web_port}",
         f'secret = "{secret_text(folder.read_secret())}"',

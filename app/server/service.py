@@ -28,7 +28,7 @@ from app.server.relay.streams import RelayStreams
 from app.server.relays import KnownRelay, RelayRules
 from app.server.sockets import lacks_address_family, open_on_all
 from app.server.store import Store
-from app.server.web import open_web
+from app.server.web import open_web, web_port_words
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +94,9 @@ class MediationServer:
             raise ConfigError(f"a port can't be opened: {error.strerror or error}") from error
         self._tasks.start("presence record", self._record_presence(self._directory))
         logger.info(
-            "server runs: TCP port %d, web port %d, reflector on UDP %s, pool %s, key %s",
-            *(self.port, self.web_port, self.reflector_ports, self._config.pool, self.fingerprint_text),
+            "server runs: TCP port %d, %s, reflector on UDP %s, pool %s, key %s",
+            *(self.port, web_port_words(self.web_port), self.reflector_ports),
+            *(self._config.pool, self.fingerprint_text),
         )
 
     def _new_directory(self) -> Directory:

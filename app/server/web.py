@@ -60,15 +60,22 @@ def open_web(entrance: Entrance, table: WebTable, folder: Path, hosts: tuple[str
     except (OSError, ValueError) as error:
         logger.warning("no WebSocket on port %d: the certificate can't be used: %s", table.port, error)
         return 0
-    port, opened = table.port, False
+    port, opened, failures = table.port, False, list[str]()
     for host in table.listen or (hosts if table.tls else ON_THIS_COMPUTER):
         try:
             port = entrance.open_web(host, port, context)
             opened = True
         except OSError as error:
             if not lacks_address_family(error):
-                logger.warning("no WebSocket on %s port %d: %s", host, port, _what_to_do(error))
+                failures.append(_what_to_do(error))
+    for failure in dict.fromkeys(failures):  # most often the same on all addresses
+        logger.warning("no WebSocket on TCP port %d: %s", port, failure)
     return (table.public_port or port) if opened else 0
+
+
+def web_port_words(port: int) -> str:
+    """For the log."""
+    return f"web port {port}" if port else "no web port"
 
 
 def _context(table: WebTable, folder: Path, public_host: str) -> ssl.SSLContext:

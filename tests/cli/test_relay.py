@@ -37,12 +37,16 @@ def test_what_init_prints_is_what_the_server_needs(tmp_path: Path, capsys: pytes
 def test_the_entry_can_be_had_again_and_a_second_init_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    init(tmp_path, "--web-port", "0")
+    init(tmp_path, "--web-port", "0", "--number", "7")
     first = capsys.readouterr().out
-    assert main(["entry", "--folder", str(tmp_path), *HOST]) == 0
+    assert main(["entry", "--folder", str(tmp_path)]) == 0
     again = capsys.readouterr().out
     assert again in first
+    assert "number = 7\n" in again
     assert "web-port = 0" in again
+    assert main(["entry", "--folder", str(tmp_path), "--host", "moved.example", "--number", "8"]) == 0
+    moved = capsys.readouterr().out
+    assert moved == again.replace("relay.example", "moved.example").replace("number = 7", "number = 8")
     assert init(tmp_path) == 1
     assert "never overwrites" in capsys.readouterr().err
 

@@ -204,7 +204,7 @@ class RelayMachine(Machine):
 
     def entry(self, number: int) -> str:
         """What the server's configuration needs."""
-        words = ("relay", "entry", "--folder", self.relay_folder, "--host", self.addresses.ipv4)
+        words = ("relay", "entry", "--folder", self.relay_folder)
         return self.run(*self.buri_words(*words, "--number", str(number)))
 
     def go(self) -> Process:

@@ -2,6 +2,7 @@
 the command line (app/cli/relay.py).
 """
 
+import json
 from ipaddress import ip_address
 from pathlib import Path
 from string import Template
@@ -27,6 +28,9 @@ class RelayTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"
     listen: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)] = ("0.0.0.0", "::")
     port: Port = SERVER_PORT
     """Of UDP and TCP."""
+    host: str = ""
+    """Where clients reach it; for the lines that the server needs, as `number`."""
+    number: Annotated[int, Meta(ge=1, le=255)] = 1
 
 
 class LimitsTable(RelayLimits, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -79,14 +83,15 @@ class RelayFolder:
         except SecretError as error:
             raise ConfigError(str(error)) from None
 
-    def create(self, port: int, web_port: int) -> None:
+    def create(self, host: str, port: int = SERVER_PORT, web_port: int = WEB_PORT, number: int = 1) -> None:
         """Make secret and configuration. Raises ConfigError if there is a relay already, or for unusable values."""
         for file in (self.config_file, self.secret_file):
             if file.exists():
                 raise ConfigError(f"{file} exists: `init` never overwrites a relay")
         template = (resource_folder() / "server" / "relay.toml").read_text("utf-8")
         enabled = "true" if web_port else "false"
-        text = Template(template).substitute(port=port, web_port=web_port or WEB_PORT, web_enabled=enabled)
+        web = {"web_port": web_port or WEB_PORT, "web_enabled": enabled}
+        text = Template(template).substitute(host=json.dumps(host), port=port, number=number, **web)
         try:
             _check_values(parse_toml(text.encode(), RelayConfig))
         except ValueError as error:

@@ -19,7 +19,7 @@ from app.server.relay.config import RelayConfig, RelayFolder
 from app.server.relay.forwarder import Forwarder
 from app.server.relay.streams import RelayStreams
 from app.server.sockets import open_on_all
-from app.server.web import open_web
+from app.server.web import open_web, web_port_words
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class RelayService:
         except OSError as error:
             await self.stop()
             raise ConfigError(f"a port can't be opened: {error.strerror or error}") from error
-        logger.info("relay runs: UDP and TCP port %d, web port %d", self.port, self.web_port)
+        logger.info("relay runs: UDP and TCP port %d, %s", self.port, web_port_words(self.web_port))
 
     def _open_port(self, host: str, port: int) -> int:
         """The same one of UDP and TCP."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.server.config import ConfigError
-from app.server.relay.config import RelayConfig, RelayFolder
+from app.server.relay.config import RelayConfig, RelayFolder, RelayTable
 
 
 @pytest.fixture
@@ -15,28 +15,28 @@ def folder(tmp_path: Path) -> RelayFolder:
 
 
 def test_init_makes_a_relay_with_the_defaults(folder: RelayFolder) -> None:
-    folder.create(12975, 443)
-    assert folder.read_config() == RelayConfig()
+    folder.create("relay.example")
+    assert folder.read_config() == RelayConfig(relay=RelayTable(host="relay.example"))
     assert len(folder.read_secret()) == 32
     assert {file.stat().st_mode & 0o777 for file in folder.path.iterdir()} == {0o600}
 
 
 def test_ports_are_as_asked_for(folder: RelayFolder) -> None:
-    folder.create(3478, 0)
+    folder.create("relay.example", 3478, 0)
     config = folder.read_config()
     assert (config.relay.port, config.web.enabled) == (3478, False)
 
 
 def test_init_never_overwrites_a_relay(folder: RelayFolder) -> None:
-    folder.create(12975, 443)
+    folder.create("relay.example")
     secret = folder.read_secret()
     with pytest.raises(ConfigError, match="never overwrites"):
-        folder.create(12975, 443)
+        folder.create("relay.example")
     assert folder.read_secret() == secret
 
 
 def test_every_commented_default_of_the_template_is_the_default(folder: RelayFolder) -> None:
-    folder.create(12975, 443)
+    folder.create("relay.example")
     text = folder.config_file.read_text()
     head, limits = text.split("[limits]")
     limits = limits.replace("# A", "## A").replace("# ", "", 0)
@@ -44,7 +44,7 @@ def test_every_commented_default_of_the_template_is_the_default(folder: RelayFol
         line.removeprefix("# ") if "=" in line else line for line in limits.split("[log]")[0].splitlines()
     )
     folder.config_file.write_text(head + "[limits]" + shown)
-    assert folder.read_config() == RelayConfig()
+    assert folder.read_config() == RelayConfig(relay=RelayTable(host="relay.example"))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_every_commented_default_of_the_template_is_the_default(folder: RelayFol
     ],
 )
 def test_mistakes_are_named_with_their_file(folder: RelayFolder, line: str, reason: str) -> None:
-    folder.create(12975, 443)
+    folder.create("relay.example")
     folder.config_file.write_text(line)
     with pytest.raises(ConfigError, match=reason) as error:
         folder.read_config()

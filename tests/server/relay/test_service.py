@@ -21,7 +21,7 @@ LOOPBACK = RelayTable(listen=("127.0.0.1",), port=0)
 def folder(tmp_path: Path) -> RelayFolder:
     """A relay that was made."""
     folder = RelayFolder(tmp_path / "relay")
-    folder.create(12975, 443)
+    folder.create("relay.example")
     return folder
 
 
