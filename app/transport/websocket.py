@@ -158,9 +158,10 @@ async def open_websocket(carrier: Stream, host: str, port: int) -> WebSocketStre
 async def accept_websocket(carrier: Stream, page: str) -> tuple[WebSocketStream, str] | None:
     """Open a WebSocket as the server; the text is for whom a web server in front says that it speaks.
 
-    Whoever wants something else is given `page` (404), and there is no stream. Raises StreamError or OSError.
+    Whoever wants something else is given `page` (404), and there is no stream; nor is there for a browser, which tells
+    the page that it opens the WebSocket for. Raises StreamError or OSError.
     """
-    protocol = ServerProtocol(max_size=MAX_FRAME, logger=_frames)
+    protocol = ServerProtocol(origins=[None], max_size=MAX_FRAME, logger=_frames)
     request, *behind = await _receive_opening(carrier, protocol)
     if isinstance(request, Request) and request.path == PATH:
         protocol.send_response(protocol.accept(request))

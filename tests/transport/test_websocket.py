@@ -118,6 +118,7 @@ def test_after_the_good_bye_nothing_is_written_and_the_other_side_sees_the_end()
         b"GET /buri/../etc HTTP/1.1\r\nHost: a\r\n\r\n",
         UPGRADE.replace(PATH.encode(), b"/other") + b"\r\n",
         UPGRADE.replace(b"websocket", b"h2c") + b"\r\n",
+        UPGRADE + b"Origin: https://www.example\r\n\r\n",
     ],
 )
 def test_who_asks_for_something_else_is_given_a_small_page(request_text: bytes) -> None:
