@@ -308,9 +308,8 @@ class Engine(NetworkFacade, PeerFacade, ChatFacade, ProxyFacade, DiagnosisFacade
         reflectors.public_host = server.public_host
         reflectors.endpoints = own = await resolve_ports(server.host_for_others, word.reflector_ports)
         reflectors.forget()
-        others = [each for each in word.relays if each.host]
-        if others:  # a name that is looked up in vain takes its time
-            found = await asyncio.gather(*(resolve_ports(each.host, (each.port,)) for each in others))
+        found = [await resolve_ports(each.host, (each.port,)) for each in word.relays if each.host]
+        if any(found):
             reflectors.endpoints = (*own, *(endpoint for each in found for endpoint in each))
             reflectors.forget()
 

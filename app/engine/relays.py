@@ -37,6 +37,8 @@ STREAM_PATIENCE = 0.5
 """Seconds that a relay which has answered over UDP before may be mute until it is tried over a stream."""
 LOOK_AGAIN = (30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds between the attempts to reach a relay over UDP that is not reached so; the last one repeats."""
+MAX_LOOK_UPS = 3
+"""Names that are looked up at a time: each may hold a thread for long, and others need threads as well."""
 NOTICEABLE = 1.3
 """How many times longer or shorter a round trip must be to be reported anew."""
 NOTICEABLE_SECONDS = 0.005
@@ -167,6 +169,7 @@ class Relays:
         self._reported: dict[int, float] = {}
         self._reporting = False
         self._has_socket = False
+        self._looking_up = asyncio.Semaphore(MAX_LOOK_UPS)
 
     # --- what the engine tells
 
@@ -191,7 +194,8 @@ class Relays:
 
     async def _look_up(self, relay: _Relay) -> None:
         told, host = relay.told, relay.host
-        endpoints = await resolve_ports(host, (told.port,))
+        async with self._looking_up:
+            endpoints = await resolve_ports(host, (told.port,))
         if self._relays.get(told.number) is relay and (relay.told, relay.host) == (told, host):
             self._found(relay, endpoints)
 
