@@ -172,7 +172,7 @@ class PeerDetailsWindow(Dialog):
             self._show_fact(fact)
         for name, label in self._values.items():
             self.facts.setRowVisible(label, name in names)
-        if len(self._values) > before:
+        if len(self._values) > before or any(map(_is_cut, self._values.values())):
             self.fit()
         _show_candidates(self.candidates, details.candidates)
 
@@ -270,7 +270,7 @@ def _path(peer: PeerView) -> str:
         way = _("{way}, through {relay}").format(way=way, relay=peer.relay)
     elif peer.endpoint:
         way = _("{way}, over {endpoint}").format(way=way, endpoint=peer.endpoint)
-    return f"{way}\n{said(peer.route)}" if peer.route else way
+    return f"{way}\n{said(peer.route)}" if peer.route not in ("", "TCP") else way  # the latter is said already
 
 
 def _columns(candidate: CandidateView) -> tuple[str, str, str, str]:
@@ -323,6 +323,10 @@ def _show_candidates(table: QTreeWidget, candidates: tuple[CandidateView, ...]) 
         for column, text in enumerate(_columns(candidate)):
             if item is not None and item.text(column) != text:
                 item.setText(column, text)
+
+
+def _is_cut(label: QLabel) -> bool:
+    return label.isVisible() and label.height() < label.heightForWidth(label.width())
 
 
 def _say(label: QLabel, text: str) -> None:

@@ -75,6 +75,7 @@ REASONS: Final = (
     _noted("WebSocket"),
     _noted("TCP through the proxy {place}"),
     _noted("WebSocket through the proxy {place}"),
+    _noted("{reason} from the proxy {place}"),
     # Of the system
     _noted("no answer"),
     _noted("too large"),

@@ -138,6 +138,24 @@ def test_who_is_relayed_is_told_why_and_where_to_look(qapp: QApplication, tmp_pa
     window.deleteLater()
 
 
+def test_lines_that_need_more_room_than_before_get_it(qapp: QApplication, tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    direct, relayed = samples.PEERS[0], samples.over_stream(samples.PEERS[0])
+    desk.bridge.state = replace(samples.lively(), peers=(direct,))
+    window = PeerDetailsWindow(None, desk.bridge, direct)
+    window.show()
+    for peer in (direct, relayed):
+        desk.bridge.state = replace(samples.lively(), peers=(peer,))
+        window.refresh()
+        QApplication.processEvents()
+        for name, label in window._values.items():
+            assert label.isHidden() or label.height() >= label.heightForWidth(label.width()), name
+    desk.bridge.state = replace(samples.lively(), peers=(replace(relayed, route="TCP"),))
+    window.refresh()
+    assert value(window, "Path") == "relayed over TCP, through buri.example.org:12975"
+    window.close()
+
+
 def test_hostile_words_stay_words(qapp: QApplication, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     peer = replace(samples.PEERS[0], nickname="<h1>big</h1>\u202eexe", alias="")
