@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections import Counter, deque
 from collections.abc import Hashable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from app.protocol.relay import (
     COOKIE_LENGTH,
@@ -55,6 +55,7 @@ REMEMBERED_NONCES: Final = 8
 UNKNOWN_RATE: Final = Rate(16, 4)
 """Answers to one source that is not bound: enough to find all its pairs anew after a restart of the relay."""
 
+Key = TypeVar("Key")
 Origin = tuple[Hashable, ...]
 """What an endpoint is told apart by: a socket's address, or the number of a stream."""
 
@@ -160,6 +161,7 @@ class Bindings:
         self._by_name: dict[bytes, Pair] = {}
         self._by_id: dict[int, Pair] = {}
         self._by_source: Counter[str] = Counter()
+        self._by_origin: Counter[Origin] = Counter()
         rate = Rate(limits.words_per_second, limits.words_per_second)
         self._unproved = TokenBuckets(rate, capacity=50_000)
         """Answers to sources that anybody may have forged; these can't keep the true owner from binding."""
@@ -282,6 +284,7 @@ class Bindings:
         if is_new:
             self._release(side)
             self._by_source[way.source] += 1
+            self._by_origin[way.origin] += 1
         rate = min(grant.rate or self._limits.pair_rate, self._limits.pair_rate)
         side.bind(way, word, key, rate, now + grant.expires - wall, now)
         self.counts["relay_binds"] += 1
@@ -304,7 +307,9 @@ class Bindings:
     # --- ends
 
     def unbind(self, origin: Origin) -> None:
-        """An endpoint is gone: a stream has ended."""
+        """An endpoint is gone: a stream has ended. Most of a stranger's were never bound, and cost nothing."""
+        if origin not in self._by_origin:
+            return
         for pair in list(self._by_id.values()):
             side = pair.side_of(origin)
             if side is not None:
@@ -325,8 +330,14 @@ class Bindings:
 
     def _release(self, side: Side) -> None:
         if side.way is not None:
-            source = side.way.source
+            source, origin = side.way.source, side.way.origin
             side.way = None
-            self._by_source[source] -= 1
-            if not self._by_source[source]:
-                del self._by_source[source]
+            _take_one(self._by_source, source)
+            _take_one(self._by_origin, origin)
+
+
+def _take_one(counts: Counter[Key], key: Key) -> None:
+    """One less; nothing is kept for none."""
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

@@ -183,8 +183,11 @@ def test_silence_and_the_end_of_the_token_end_a_binding(table: Table) -> None:
 def test_an_ended_stream_is_not_bound_any_more(table: Table) -> None:
     stream = NotedWay(("stream", 1), "192.0.2.1")
     table.bind(Party(0), stream)
+    table.bindings.unbind(NotedWay(("stream", 2), "192.0.2.1").origin)
+    assert table.bindings.gauges() == {"relay_pairs": 1, "relay_endpoints": 1}
     table.bindings.unbind(stream.origin)
     assert table.bindings.gauges() == {"relay_pairs": 0, "relay_endpoints": 0}
+    assert not table.bindings._by_origin
 
 
 def test_a_pair_over_its_rate_loses_its_own_trains_only() -> None:
