@@ -16,7 +16,6 @@ ROUTER_PORT: Final = 5351
 """UDP port of the router, for both protocols."""
 ANNOUNCEMENT_PORT: Final = 5350
 """UDP port to which a restarted router announces itself."""
-ANNOUNCEMENT_GROUP: Final = "224.0.0.1"
 NONCE_LENGTH: Final = 12
 MAX_ANSWER: Final = 1_100
 """Bytes in an answer (RFC 6887 section 7)."""
