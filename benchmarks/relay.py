@@ -148,7 +148,7 @@ def buri(names: list[str]) -> Iterator[Running]:
     """`buri relay run`, without a limit of its pairs."""
     with tempfile.TemporaryDirectory(prefix="buri-relay-") as name:
         folder = RelayFolder(Path(name))
-        folder.create(PORT, 0)
+        folder.create("localhost", PORT, web_port=0)
         text = folder.config_file.read_text().replace("# pair-rate = 25000000", "pair-rate = 4294967295")
         folder.config_file.write_text(text)
         words = [sys.executable, "-m", "app", "relay", "run", "--attached", "--folder", name]
