@@ -107,14 +107,17 @@ def better_path(a: Path, b: Path) -> Path:
 
 
 def candidates_from(introduced: Iterable[messages.Candidate]) -> list[Candidate]:
-    """The usable candidates in a peer's introduction, each endpoint once, under its best kind. Relays are not told."""
+    """The usable candidates in a peer's introduction, each endpoint once, under its best kind.
+
+    Of the kinds only those count that peers tell; what checks teach is kept for longer, and relays are the server's.
+    """
     usable: dict[Endpoint, Candidate] = {}
     for told in introduced:
         try:
             endpoint = checked_endpoint(told.host, told.port)
         except RemoteProtocolError:
             continue
-        if not ip_address(endpoint.host).is_loopback and told.kind < CandidateKind.RELAY:
+        if not ip_address(endpoint.host).is_loopback and told.kind < CandidateKind.PEER_REFLEXIVE:
             known = usable.get(endpoint)
             usable[endpoint] = Candidate(min(told.kind, known.kind) if known else told.kind, endpoint)
     return list(usable.values())

@@ -97,6 +97,7 @@ def test_a_peers_candidates_are_checked_before_use() -> None:
         messages.Candidate(HOST, "224.0.0.1", 5),
         messages.Candidate(HOST, "no address", 5),
         messages.Candidate(HOST, "2001:db8::1", 5),
+        messages.Candidate(PEER_REFLEXIVE, "192.0.2.4", 5),
         messages.Candidate(RELAY, "192.0.2.2", 5),
         messages.Candidate(STREAM_RELAY, "192.0.2.3", 5),
     ]
@@ -104,6 +105,14 @@ def test_a_peers_candidates_are_checked_before_use() -> None:
         Candidate(HOST, Endpoint("192.0.2.1", 5)),
         Candidate(HOST, Endpoint("2001:db8::1", 5)),
     ]
+
+
+def test_a_peer_that_tells_ever_new_candidates_makes_nothing_grow() -> None:
+    finder, credentials = PathFinder(CheckCredentials.new()), CheckCredentials.new()
+    for number in range(100):
+        told = [messages.Candidate(kind, f"192.0.2.{number + 1}", 5) for kind in CandidateKind]
+        finder.set_remote(candidates_from(told), credentials, float(number))
+    assert len(finder.looked_at()) <= len(CandidateKind)
 
 
 # --- a small internet: two computers, each in a LAN behind a router or in the open
