@@ -12,8 +12,9 @@ from pathlib import Path
 from app.protocol.invite import InviteError, checked_host
 from app.protocol.wire import SERVER_PORT
 from app.server.config import ConfigError
-from app.server.relay.config import WEB_PORT, RelayFolder
+from app.server.relay.config import RelayFolder
 from app.server.relay.secret import secret_text
+from app.transport.routes import WEB_PORT
 
 FAILED = 1
 

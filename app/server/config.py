@@ -29,6 +29,7 @@ from app.server.limits import Policy, RateLimits, RelayLimits
 from app.server.pool import PoolError, parse_pool, random_pool
 from app.server.relay.secret import SecretError, make_secret, parse_secret, read_secret
 from app.server.web import WebTable
+from app.transport.routes import WEB_PORT
 
 MAX_CONFIG = 65_536
 """Bytes in a configuration file."""
@@ -243,7 +244,7 @@ def _configuration_text(name: str, pool: str, port: int, public_host: str) -> st
         name=_toml_text(name),
         pool=_toml_text(pool),
         port=port,
-        web_port={0: 0, 443: 8443}.get(port, 443),
+        web_port={0: 0, WEB_PORT: 8443}.get(port, WEB_PORT),
         next_port=port + 1 if 0 < port < 65_535 else 0,
         public_host=_toml_text(public_host),
     )

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from app.server.certificate import own_certificate, server_context
 from app.server.entrance import Entrance
 from app.server.sockets import lacks_address_family
+from app.transport.routes import WEB_PORT
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class WebTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """`[web]`"""
 
     enabled: bool = True
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 443
+    port: Annotated[int, Meta(ge=0, le=65_535)] = WEB_PORT
     listen: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
     """Empty: as the rest of the server; without TLS on this computer alone."""
     tls: bool = True

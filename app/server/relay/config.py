@@ -18,8 +18,7 @@ from app.server.config import ConfigError, LogTable, MetricsTable, Port, parse_t
 from app.server.limits import Count, RelayLimits
 from app.server.relay.secret import SecretError, make_secret, read_secret
 from app.server.web import WebTable
-
-WEB_PORT = 443
+from app.transport.routes import WEB_PORT
 
 
 class RelayTable(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):

@@ -59,9 +59,9 @@ class RelayService:
         logger.info("relay runs: UDP and TCP port %d, %s", self.port, web_port_words(self.web_port))
 
     def _open_port(self, host: str, port: int) -> int:
-        """The same one of UDP and TCP."""
-        port = self._forwarder.open(host, port)
-        return self._entrance.open(host, port)
+        """The same one of TCP and UDP; in this order, as a free port of TCP is most often free of UDP as well."""
+        port = self._entrance.open(host, port)
+        return self._forwarder.open(host, port)
 
     async def stop(self) -> None:
         """Close everything; idempotent. Tunnels go on when the relay is there again."""
