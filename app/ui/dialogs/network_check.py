@@ -94,7 +94,7 @@ class NetworkCheck(QWidget):
         self.proxy_button.hide()
         self._set_busy(True)
         self.verdict.wait()
-        self._bridge.call(self, lambda engine: engine.netcheck(), self._looked, self._failed)
+        self._call = self._bridge.call(self, lambda engine: engine.netcheck(), self._looked, self._failed)
 
     def _set_busy(self, busy: bool) -> None:
         self.progress.setVisible(busy)
