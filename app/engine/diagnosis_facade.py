@@ -26,7 +26,7 @@ from app.engine.settings import Profile, ServerAddress
 from app.engine.snapshot import Publisher
 from app.engine.state import EngineState, Finding, PeerDetails
 from app.protocol.keys import IdentityKey
-from app.protocol.wire import Endpoint, parse_address
+from app.protocol.wire import Endpoint
 
 
 class DiagnosisFacade:
@@ -111,5 +111,4 @@ class DiagnosisFacade:
         self._publisher.changed()
 
     def _all_details(self) -> list[PeerDetails]:
-        links, relays = self._peers.links, self._peers.relays
-        return [describe_peer(each, links.get(parse_address(each.address)), relays) for each in self.state.peers]
+        return [describe_peer(each, self._peers) for each in self.state.peers]

@@ -3,22 +3,26 @@
 Reads the engine's parts and changes none of them. Called by engine/engine.py and engine/report.py.
 """
 
+from app.engine.path_search import SearchOutcome
 from app.engine.peer_link import PeerLink
+from app.engine.peers import Peers
 from app.engine.relays import Relays
 from app.engine.state import CandidateView, PeerDetails, PeerView
 from app.protocol.messages import CandidateKind
 from app.protocol.suites import SUITES
-from app.protocol.wire import Endpoint
+from app.protocol.wire import Endpoint, parse_address
 
 
-def describe_peer(view: PeerView, link: PeerLink | None, relays: Relays) -> PeerDetails:
-    """The details of a peer; `link` is None if no tunnel may be made with it. `relays` knows relays by name."""
-    suite = SUITES.get(view.suite)
+def describe_peer(view: PeerView, peers: Peers) -> PeerDetails:
+    """The details of a peer. It has no link if no tunnel may be made with it."""
+    suite, address = SUITES.get(view.suite), parse_address(view.address)
+    link = peers.links.get(address)
     return PeerDetails(
         view,
         "" if suite is None else suite.name,
         0 if link is None or not link.up else link.rekeys,
-        () if link is None else _candidates(link, relays),
+        () if link is None else _candidates(link, peers.relays),
+        peers.searches.outcome(address) is SearchOutcome.BOTH_HARD,
     )
 
 

@@ -63,7 +63,7 @@ class PeerFacade:
 
     def peer_details(self, peer: Address) -> PeerDetails:
         """What is known of a peer's tunnel beyond its line in the state. Raises EngineError without such a peer."""
-        return describe_peer(self._view(peer), self._peers.links.get(peer), self._peers.relays)
+        return describe_peer(self._view(peer), self._peers)
 
     def _view(self, peer: Address) -> PeerView:
         """Raises EngineError if no network is shared."""

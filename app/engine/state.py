@@ -383,3 +383,5 @@ class PeerDetails:
     rekeys: int
     """How often the live tunnel's keys were renewed."""
     candidates: tuple[CandidateView, ...] = ()
+    both_hard: bool = False
+    """The routers on both sides show each destination another port: between such two no direct path is found."""

@@ -75,6 +75,7 @@ def test_two_hard_routers_are_not_guessed(tmp_path: Path) -> None:
         ben = await world.person("ben", world.router(symmetric=True), SOON)
         await meet(anna, ben)
         await anna.until(lambda: outcome(anna, ben) is SearchOutcome.BOTH_HARD)
+        assert anna.engine.peer_details(ben.address).both_hard
         await anna.until(lambda: anna.helper.extra_ports == {})
         assert anna.sees(ben, PeerStatus.RELAYED)
 

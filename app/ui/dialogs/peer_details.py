@@ -164,7 +164,7 @@ class PeerDetailsWindow(Dialog):
         shade = partial(status_colour, peer.status, without_helper=without_helper)
         self._status_sign.draw(status_sign(peer.status, without_helper), shade)
         _say(self.status, explained(peer.status, peer.path, without_helper=without_helper))
-        self._show_reason(why_not_direct(peer))
+        self._show_reason(why_not_direct(details))
         self.verify_button.setEnabled(bool(peer.fingerprint))
         shown = list(facts_of(details, self._networks()))
         names, before = {fact.name for fact in shown}, len(self._values)
@@ -248,12 +248,18 @@ def _keys(details: PeerDetails) -> str:
     return _("since {time}, {renewed}").format(time=moment(details.peer.keys_since), renewed=renewed)
 
 
-def why_not_direct(peer: PeerView) -> str:
+def why_not_direct(details: PeerDetails) -> str:
     """Where a person may look for the reason that there is no direct path; empty where there is one."""
+    peer = details.peer
     if peer.status is PeerStatus.FAILED:
         return _("A firewall may be in between, here or there. The network check looks at this side.")
     if peer.path is PathKind.STREAM_RELAY:
         return _("Why? A firewall in this network lets no UDP out to the relay. The network check tells more.")
+    if peer.path is PathKind.RELAY and details.both_hard:
+        return _(
+            "Why? The routers here and there both show each destination another port, so neither finds the other. One "
+            "of them that opens a port for Buri is enough. The network check tells how."
+        )
     if peer.path is PathKind.RELAY:
         return _(
             "Why? The routers or firewalls here and there, taken together, let no direct path through. The network "

@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel
 
 from app.engine.state import CandidateView, PathKind, PeerDetails
-from app.ui.dialogs.peer_details import PeerDetailsWindow, amount, as_text, facts_of
+from app.ui.dialogs.peer_details import PeerDetailsWindow, amount, as_text, facts_of, why_not_direct
 from app.ui.dialogs.peers import SetAlias
 from tests.engine.test_relays import meet_relayed
 from tests.engine.world import World, meet
@@ -136,6 +136,13 @@ def test_who_is_relayed_is_told_why_and_where_to_look(qapp: QApplication, tmp_pa
     assert window.why.text() == ""
     assert value(window, "Path") == f"direct, over {direct.endpoint}"
     window.deleteLater()
+
+
+def test_two_hard_routers_are_told_as_the_reason() -> None:
+    relayed = replace(samples.PEERS[1], path=PathKind.RELAY)
+    details = PeerDetails(relayed, "", 0)
+    assert "taken together" in why_not_direct(details)
+    assert "another port" in why_not_direct(replace(details, both_hard=True))
 
 
 def test_lines_that_need_more_room_than_before_get_it(qapp: QApplication, tmp_path: Path) -> None:
