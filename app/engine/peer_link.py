@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BLIND_ATTEMPTS = 6
 """Attempts to mend the tunnel to a peer that is silent and that the server does not see."""
+MAX_KINDS = 64
+"""Endpoints of a peer whose kind is remembered: more than all candidates and paths that are kept at a time."""
 
 
 class PeerLink:
@@ -202,7 +204,7 @@ class PeerLink:
     def relay_bound(self, kind: CandidateKind, endpoint: Endpoint, now: float) -> None:
         """Both sides are bound to a relay: the peer is reached over it, whatever else is known."""
         before, self._relayed = self._relayed, endpoint
-        self._kinds[endpoint] = kind
+        self._note_kind(endpoint, kind)
         if self.monitor is not None and before is not None and before != endpoint:
             self.monitor.replace_path(kind, before, endpoint, now)
         elif self.monitor is not None:
@@ -210,6 +212,13 @@ class PeerLink:
         if self._needs_handshake and self.leads and self.enabled:
             self._outlet.begin_handshake(self.peer, [endpoint], now)
         self.flush(now)
+
+    def _note_kind(self, endpoint: Endpoint, kind: CandidateKind) -> None:
+        """A peer may show up at ever new endpoints: the oldest gives way."""
+        self._kinds.pop(endpoint, None)
+        self._kinds[endpoint] = kind
+        if len(self._kinds) > MAX_KINDS:
+            del self._kinds[next(iter(self._kinds))]
 
     def _kind_of(self, endpoint: Endpoint) -> CandidateKind:
         unknown = CandidateKind.RELAY if endpoint.relay else CandidateKind.PEER_REFLEXIVE
@@ -462,7 +471,7 @@ class PeerLink:
         self._outlet.post(SetPeerPath(self.peer, UdpEndpoint(*endpoint), mtu, request=0))
 
     def _path_found(self, found: PathFound, now: float) -> None:
-        self._kinds[found.endpoint] = found.kind
+        self._note_kind(found.endpoint, found.kind)
         if self.monitor is not None:
             self.monitor.add_path(found.kind, found.endpoint, now)
         if self._needs_handshake and self.leads and self.enabled:

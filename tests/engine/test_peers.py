@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.engine.peer_link import MAX_KINDS
 from app.engine.state import PeerStatus
 from app.ipc import schema
 from app.protocol.messages import Candidate, CandidateKind, Introduced
@@ -99,6 +100,19 @@ def test_messages_and_introductions_of_strangers_are_ignored(tmp_path: Path, cap
 
     tell(tmp_path, story)
     assert_nothing_broke(caplog)
+
+
+def test_a_peer_at_ever_new_endpoints_makes_nothing_grow(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        anna, ben, _ = await meet(world)
+        link = anna.engine._peers.links[ben.address]
+        now = anna.engine._peers._now()
+        for number in range(1_000):
+            link.relay_bound(CandidateKind.RELAY, Endpoint("203.0.113.9", 12_975, 0xC0000001 + number), now)
+        assert len(link._kinds) <= MAX_KINDS
+        await assert_they_ping(anna, ben)
+
+    tell(tmp_path, story)
 
 
 def test_a_goodbye_ends_the_tunnel_and_a_peer_that_stays_is_sought_again(tmp_path: Path) -> None:
