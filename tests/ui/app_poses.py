@@ -140,7 +140,7 @@ def network_check(found: Netcheck | None) -> "Pose":
 
     async def pose(studio: "Studio") -> QWidget:
         window = NetworkCheck(studio.desk.actions)
-        window._call.forget()
+        await studio.desk.bridge.close()  # what it asks for would tell of this computer's network
         if found is not None:
             window._looked(found)
         return window
