@@ -147,7 +147,7 @@ def _without_tunnel(details: PeerDetails) -> Finding:
         message = "It tells no way to reach it: it may have blocked this computer, or still be starting."
         return Finding(f"peer {name}", False, message, "Ask the person. Buri goes on trying.")
     tried = ", ".join(f"{each.endpoint} ({each.kind}: {each.status})" for each in details.candidates[:8])
-    remedy = "Buri goes on trying. Both sides' `buri doctor` tell what their routers do; UDP must get out on both."
+    remedy = "Buri goes on trying. `buri netcheck` on both sides tells what gets out, and which relays are reached."
     return Finding(f"peer {name}", False, f"No path was found. Tried: {tried}.", remedy)
 
 
