@@ -103,7 +103,9 @@ class Peers:
         self.keys = PeerKeys(client, contacts, timing, tasks, asking, on_key)
         self._introductions = Introductions(client, self.reflectors, hosts, self._credentials, timing, tasks, asking)
         self.searches = PathSearches(self.links, self.reflectors, timing, tasks, post, self.send_message, self._changed)
-        self.relays = Relays(self._send_datagram, client, tasks, self._needs_relay, self._relay_bound, self._now)
+        self.relays = Relays(
+            self._send_datagram, client, tasks, self._needs_relay, self._relay_bound, self.went_unanswered, self._now
+        )
         self._own: Address | None = None
         self._handshakes: PeerHandshakes | None = None
         self._interface: InterfaceReady | None = None
@@ -297,7 +299,7 @@ class Peers:
         self._changed()
 
     def went_unanswered(self, peer: Address) -> None:
-        """Something was sent to the peer, and nothing came back: its path is looked at."""
+        """Nothing comes back from the peer, or the stream to its relay is lost: its path is looked at."""
         if (link := self.links.get(peer)) is not None:
             link.quiet(self._now())
             self._changed()

@@ -146,7 +146,8 @@ class Relays:
     """All relays of one server.
 
     `send` sends a word from the helper's socket, `is_needed` tells whether a peer has no direct path now, and
-    `on_path(peer, kind, endpoint, now)` is told where a peer is reached over a relay.
+    `on_path(peer, kind, endpoint, now)` is told where a peer is reached over a relay, `on_loss(peer)` that it is not
+    any more, as the stream there is lost.
     """
 
     def __init__(
@@ -156,13 +157,14 @@ class Relays:
         tasks: Tasks,
         is_needed: Callable[[Address], bool],
         on_path: Callable[[Address, CandidateKind, Endpoint, float], None],
+        on_loss: Callable[[Address], None],
         clock: Callable[[], float],
     ) -> None:
         self.streams: Streams | None = None
         """Set by the engine where streams can be opened."""
         self.counters: Counter[str] = Counter()
         self._send, self._server, self._tasks = send, server, tasks
-        self._is_needed, self._on_path, self._clock = is_needed, on_path, clock
+        self._is_needed, self._on_path, self._on_loss, self._clock = is_needed, on_path, on_loss, clock
         self._relays: dict[int, _Relay] = {}
         self._offers: dict[Address, _Offer] = {}
         self._asked_at: dict[Address, float] = {}
@@ -214,12 +216,14 @@ class Relays:
         self._bind_all(relay, now)
         self._report()
 
-    def _close_access(self, relay: _Relay, endpoint: Endpoint) -> None:
+    def _close_access(self, relay: _Relay, endpoint: Endpoint) -> list[Address]:
+        """Forget it; gives the peers that were bound there."""
         relay.accesses.pop(endpoint, None)
         relay.times.pop(endpoint, None)
-        for offer in self._offers.values():
-            if offer.access == endpoint:
-                offer.access = None
+        peers = [peer for peer, offer in self._offers.items() if offer.access == endpoint]
+        for peer in peers:
+            self._offers[peer].access = None
+        return peers
 
     def _drop(self, number: int) -> None:
         relay = self._relays.pop(number, None)
@@ -257,14 +261,17 @@ class Relays:
         relay = self._relays.get(number)
         if relay is None or not relay.streaming:
             return
-        if relay.stream is not None:
-            self._close_access(relay, relay.stream)
+        lost = [] if relay.stream is None else self._close_access(relay, relay.stream)
         relay.stream = endpoint
         if endpoint is not None:
             now = self._clock()
             relay.accesses[endpoint] = client = RelayClient()
             client.measure(now)
             self._flush(relay, now)
+        self._report()
+        for peer in lost:
+            if self._is_needed(peer):
+                self._on_loss(peer)
 
     def offered(self, word: RelayOffered, *, bind: bool) -> None:
         """The server offers a relay to a peer, which has the same offer and may wait: `bind` at once, or later."""
@@ -409,6 +416,7 @@ class Relays:
         if endpoint != relay.stream and relay.udp_time is None:
             self._do_without_udp(relay, now)
         self._move(relay, now)
+        self._report()
 
     def _do_without_udp(self, relay: _Relay, now: float) -> None:
         relay.mute = True
@@ -461,10 +469,19 @@ class Relays:
                 self._reported = self._nearest()
                 times = (RelayTime(number, min(65_535, round(time * 1_000))) for number, time in self._reported.items())
                 await self._server.request(ReportRelays(0, tuple(times)), Accepted)
+            self._ask_elsewhere()
         except EngineError as error:
             logger.debug("relay times: %s", error)
         finally:
             self._reporting = False
+
+    def _ask_elsewhere(self) -> None:
+        """Whose relay is mute while another one answers: the server, which knows it by now, has that one for both."""
+        answering = {number for number, each in self._relays.items() if each.times}
+        for peer, offer in tuple(self._offers.items()):
+            if answering and offer.relay not in answering and self._is_needed(peer):
+                self._asked_at.pop(peer, None)
+                self._ask(peer, self._clock())
 
     # --- binding
 

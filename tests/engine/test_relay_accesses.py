@@ -54,9 +54,14 @@ class Place:
         self.online = True
         self.tasks = Tasks()
         self.sent = 0
-        self.relays = Relays(self._send, self, self.tasks, lambda _: True, self._path, lambda: self.now)
+        self.lost: list[Address] = []
+        self.relays = Relays(
+            self._send, self, self.tasks, lambda _: True, self._path, self.lost.append, lambda: self.now
+        )
         self.relays.streams = self
-        self.peer = Relays(self._send_of_peer, self, self.tasks, lambda _: True, lambda *_: None, lambda: self.now)
+        self.peer = Relays(
+            self._send_of_peer, self, self.tasks, lambda _: True, lambda *_: None, lambda _: None, lambda: self.now
+        )
 
     # --- the server, and the streams
 
@@ -186,7 +191,9 @@ def test_a_stream_that_is_lost_and_comes_back_is_bound_anew() -> None:
         await place.pass_time(0.5)
         place.relays.stream_opened(0, STREAM)
         await place.pass_time(1)
+        assert place.lost == []
         place.relays.stream_opened(0, None)
+        assert place.lost == [PEER]
         place.relay.unbind((f"own {STREAM}",))
         count = len(place.paths)
         place.relays.stream_opened(0, STREAM)
