@@ -85,6 +85,7 @@ class DiagnosisFacade:
             reflectors.ask(),
             try_routes(self._client, self._routes, self._account.access, self._profile.settings.proxy.mode),
         )
+        await reflectors.ask()  # what was seen may have been forgotten meanwhile, as something changed
         return judged(
             Survey(
                 str(self._server),
