@@ -149,6 +149,25 @@ class WithoutUdp(Pair):
         self.ben.buri("join", NETWORK, PASSWORD)
 
 
+class TwoRelays(Pair):
+    """Both behind symmetric routers, and two relays on machines of their own."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._relays = [lab.relay("one"), lab.relay("other")]
+        self.server = lab.server(relays=self._relays, own_relay=False)
+        self.anna, self.ben = (
+            lab.computer(name, lab.router(f"{name}s-router", Nat.SYMMETRIC, ipv6=False)) for name in ("anna", "ben")
+        )
+        go_online(self.server, self.anna, self.ben)
+        self.anna.buri("create", NETWORK, PASSWORD)
+        self.ben.buri("join", NETWORK, PASSWORD)
+
+    def kill_relay(self) -> None:
+        """The one that is used, for good."""
+        used = self.anna.view_of(self.ben)["relay"]
+        next(each for each in self._relays if used == f"{each.addresses.ipv4}:{each.port}").kill9()
+
+
 def default_route(interface: str, router: Router, metric: int) -> str:
     """A line for `ip`."""
     return f"route add default via {router.segment.network4[1]} dev {interface} metric {metric}"
@@ -213,6 +232,9 @@ STREAM_STORIES = (
 """Where nothing but streams gets out."""
 
 
+TWO_RELAYS_STORIES = (Story("the relay dies, and another is known", TwoRelays.kill_relay, "relayed", "relayed"),)
+
+
 class Act(NamedTuple):
     """A stage, and what is told on it."""
 
@@ -225,6 +247,7 @@ ACTS = (
     Act("the server's own relay", Stage, STORIES),
     Act("another relay", lambda lab: Stage(lab, own_relay=False), OTHER_RELAY_STORIES),
     Act("streams alone", WithoutUdp, STREAM_STORIES),
+    Act("two relays", TwoRelays, TWO_RELAYS_STORIES),
 )
 
 
