@@ -71,7 +71,9 @@ def test_a_missing_server_is_one_plain_sentence(tmp_path: Path, capsys: pytest.C
 def on_loopback(folder: Path) -> None:
     """Let the configured server use free ports of this computer alone."""
     config = ServerFolder(folder).config_file
-    text = config.read_text().replace("port = 12975", "port = 0").replace("[12975, 12976]", "[0, 0]")
+    text = config.read_text().replace("[12975, 12976]", "[0, 0]")
+    for port in (12975, 443):
+        text = text.replace(f"port = {port}", "port = 0")
     config.write_text(text.replace('["0.0.0.0", "::"]', '["127.0.0.1"]'))
 
 
