@@ -321,7 +321,7 @@ def test(pytest_arguments: Sequence[str]) -> int:
         if code := run_openly(title, argv):
             return code
     require_lab()
-    by_file = ["-n", "2", "--dist", "loadfile", "-q", "--timeout", LAB_TIMEOUT]
+    by_file = ["-n", "3", "--dist", "loadfile", "-q", "--timeout", LAB_TIMEOUT]  # most of the time they wait
     return run_openly("tests with real adapters, and the lab", [*privileged, *by_file, "-m", "lab or privileged"])
 
 
